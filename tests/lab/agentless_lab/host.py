@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One test host: its files, its boot, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentless_lab import cgroups, network, rootfs
+from agentless_lab.system import LabError, run, write
+
+DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net")
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a host lives and how it is reached."""
+
+    lab: str
+    name: str
+    number: int
+    index: int
+    directory: Path
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address."""
+        return str(network.subnet(self.number)[network.FIRST_HOST + self.index])
+
+    @property
+    def address6(self) -> str:
+        """Its IPv6 address."""
+        return str(network.subnet6(self.number)[network.FIRST_HOST + self.index])
+
+    @property
+    def group(self) -> str:
+        """Its control group."""
+        return cgroups.name(self.lab, self.name)
+
+    @property
+    def upper(self) -> Path:
+        """What it has written over the cached tree."""
+        return self.directory / "upper"
+
+    def running(self) -> bool:
+        """Whether any process of it is alive."""
+        return bool(cgroups.processes(self.group))
+
+
+def prepare(host: Host, *, hosts_file: str, authorized_key: str) -> str:
+    """Write what makes this host itself over the cached tree; return its public host key."""
+    upper = host.upper
+    for directory in ("work", "root"):
+        (host.directory / directory).mkdir(parents=True, exist_ok=True)
+    write(upper / "etc/hostname", f"{host.name}\n")
+    write(upper / "etc/hosts", hosts_file)
+    write(upper / "etc/machine-id", uuid.uuid4().hex + "\n", mode=0o444)
+    write(upper / "root/.ssh/authorized_keys", authorized_key, mode=0o600)
+    (upper / "root").chmod(0o700)
+    (upper / "root/.ssh").chmod(0o700)
+    write(upper / "etc/systemd/network/10-host0.network", _network_unit(host))
+    key = upper / "etc/ssh/ssh_host_ed25519_key"
+    key.parent.mkdir(parents=True, exist_ok=True)
+    if not key.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host.name, "-f", key])
+    return " ".join(key.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
+
+
+def start(host: Host, *, tree: Path, lower: tuple[Path, ...] = ()) -> None:
+    """Boot a host; it goes on without us, and `stop` finds it by its control group."""
+    if host.running():
+        return
+    cgroups.destroy(host.group)
+    root = host.directory / "root"
+    layers = ":".join(map(os.fspath, (*lower, tree)))
+    argv = ["systemd-nspawn", "--quiet", "--settings=no", f"--directory={root}",
+            f"--machine=agl{host.number}-{host.index}", f"--hostname={host.name}",
+            f"--network-bridge={network.bridge(host.number)}", "--register=no", "--keep-unit", "--capability=all",
+            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
+            f"--bind-ro={rootfs.pool()}:{rootfs.REPOSITORY}"]
+    argv += [f"--bind={device}" for device in DEVICES if os.path.exists(device)]
+    spec = {
+        "groups": [os.fspath(group) for group in cgroups.create(host.group)],
+        "overlay": f"lowerdir={layers},upperdir={host.upper},workdir={host.directory / 'work'}",
+        "root": os.fspath(root),
+        "argv": [*argv, "--boot"],
+    }
+    write(host.directory / "boot.json", json.dumps(spec, indent=2))
+    with open(host.directory / "console.log", "ab") as console:
+        subprocess.Popen(["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S",
+                          os.fspath(Path(__file__).with_name("boot.py")), os.fspath(host.directory / "boot.json")],
+                         stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+
+
+def wait(host: Host, *, timeout: float) -> None:
+    """Return when SSH answers; say how the boot ended when it does not."""
+    deadline = time.monotonic() + timeout
+    born = time.monotonic()
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((host.address, 22), timeout=1) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() - born > 3 and not host.running():
+            break
+        time.sleep(0.05)
+    log = (host.directory / "console.log").read_text(encoding="utf-8", errors="replace")
+    raise LabError(f"host {host.name} does not answer on {host.address}; the end of its console:\n{log[-2000:]}")
+
+
+def stop(host: Host) -> None:
+    """Cut the power; what the host wrote to its disk stays."""
+    cgroups.destroy(host.group)
+
+
+def erase(directory: Path) -> None:
+    """Remove a host's files."""
+    for attempt in range(20):
+        shutil.rmtree(directory, ignore_errors=attempt < 19)
+        if not directory.exists():
+            return
+        time.sleep(0.05)
+
+
+def _network_unit(host: Host) -> str:
+    """Fixed addresses for the only cable of a host; the gateway answers but forwards nothing."""
+    gateway, gateway6 = network.subnet(host.number)[1], network.subnet6(host.number)[1]
+    return (f"[Match]\nName=host0\n\n[Network]\nAddress={host.address}/24\nAddress={host.address6}/64\n"
+            f"Gateway={gateway}\nGateway={gateway6}\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\n")

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab: several hosts on one bridge, recorded in one directory.
+
+The record is written before anything is made, and everything made carries the lab's name (the directory, the control
+groups, the alias of the bridge). So `down` needs no memory of how far `up` came.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentless_lab import cgroups, host, inventory, network, rootfs
+from agentless_lab.host import Host
+from agentless_lab.system import LabError, lock, run, state_root, write
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST_NAME = 40
+MOST_HOSTS = 200
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a lab is to be."""
+
+    name: str
+    hosts: tuple[str, ...]
+    flavor: str = "full"
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what cannot become host names, and groups or variables of hosts that are not there."""
+        for word in (self.name, *self.hosts):
+            if not NAME.fullmatch(word) or len(word) > LONGEST_NAME:
+                raise LabError(f"{word!r} is no name: lower-case letters, digits and single dashes, at most "
+                               f"{LONGEST_NAME} of them, beginning with a letter")
+        if not self.hosts or len(self.hosts) > MOST_HOSTS or len(set(self.hosts)) != len(self.hosts):
+            raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts with names of their own")
+        mentioned = {member for members in self.groups.values() for member in members} | set(self.variables)
+        unknown = sorted(mentioned - set(self.hosts))
+        if unknown:
+            raise LabError(f"groups or variables name hosts that the lab does not have: {', '.join(unknown)}")
+
+
+def directory(name: str) -> Path:
+    """Where a lab keeps its files."""
+    return state_root() / name
+
+
+def names() -> list[str]:
+    """Every lab that left a trace on this machine."""
+    root = state_root()
+    recorded = {entry.name for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
+    grouped = {entry.name.split(".")[1] for top in cgroups.hierarchies() for entry in top.glob(f"{cgroups.PREFIX}.*.*")}
+    bridged = {network.owner(entry.name) for entry in Path("/sys/class/net").iterdir()}
+    return sorted(recorded | grouped | {name for name in bridged if name})
+
+
+def record(name: str) -> dict[str, Any]:
+    """Read what was written down about a lab."""
+    try:
+        content: dict[str, Any] = json.loads((directory(name) / "lab.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LabError(f"there is no lab {name}; there are: {', '.join(names()) or 'none'}") from None
+    return content
+
+
+def hosts_of(name: str) -> list[Host]:
+    """The hosts of a recorded lab."""
+    content = record(name)
+    return [Host(lab=name, name=each, number=content["number"], index=index, directory=directory(name) / "hosts" / each)
+            for index, each in enumerate(content["hosts"])]
+
+
+def find(name: str, wanted: str) -> Host:
+    """One host of a recorded lab."""
+    for each in hosts_of(name):
+        if each.name == wanted:
+            return each
+    raise LabError(f"lab {name} has no host {wanted}; it has: {', '.join(record(name)['hosts'])}")
+
+
+def up(plan: Plan, *, timeout: float) -> Path:
+    """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
+    plan.check()
+    tree = rootfs.build(plan.flavor)
+    with lock(state_root() / ".lock"):
+        fresh = not (directory(plan.name) / "lab.json").exists()
+        if fresh:
+            down(plan.name)
+            _record(plan, tree)
+        elif (record(plan.name)["hosts"], record(plan.name)["flavor"]) != (list(plan.hosts), plan.flavor):
+            raise LabError(f"lab {plan.name} is there with other hosts or another flavor: take it down first")
+        network.create(record(plan.name)["number"], plan.name)
+    try:
+        if fresh:
+            _prepare(plan.name)
+        _in_parallel(boot, hosts_of(plan.name), timeout)
+    except BaseException:
+        if fresh:
+            down(plan.name)
+        raise
+    text = inventory.render(directory(plan.name), hosts_of(plan.name), groups=plan.groups, variables=plan.variables)
+    write(directory(plan.name) / "inventory.yml", text)
+    return directory(plan.name) / "inventory.yml"
+
+
+def boot(each: Host, timeout: float) -> None:
+    """Start one host and wait until it lets us in."""
+    host.start(each, tree=Path(record(each.lab)["tree"]))
+    host.wait(each, timeout=timeout)
+    run([*ssh(each), "true"])
+
+
+def down(name: str) -> None:
+    """Remove everything of a lab, however much of it is there."""
+    for group in cgroups.names(name):
+        cgroups.destroy(group)
+    network.destroy(name)
+    if directory(name).is_dir():
+        host.erase(directory(name))
+
+
+def ssh(each: Host) -> list[str]:
+    """The command that reaches a host."""
+    place = directory(each.lab)
+    return ["ssh", "-q", "-i", str(place / "id_ed25519"), *inventory.ssh_options(place), "-o", "BatchMode=yes",
+            f"root@{each.address}"]
+
+
+def status(name: str) -> dict[str, Any]:
+    """What there is of a lab, for people and for programs."""
+    if not (directory(name) / "lab.json").exists():
+        return {"name": name, "state": "remains", "hosts": []}
+    content = record(name)
+    hosts = [{"name": each.name, "address": each.address, "address6": each.address6, "running": each.running(),
+              "directory": str(each.directory)} for each in hosts_of(name)]
+    return {"name": name, "state": "up" if all(each["running"] for each in hosts) else "partly up",
+            "flavor": content["flavor"], "bridge": network.bridge(content["number"]),
+            "inventory": str(directory(name) / "inventory.yml"), "key": str(directory(name) / "id_ed25519"), "hosts": hosts}
+
+
+def _record(plan: Plan, tree: Path) -> None:
+    """Write a new lab down, with a number that no other lab has."""
+    taken = {record(each)["number"] for each in names() if (directory(each) / "lab.json").exists()}
+    content = {"name": plan.name, "number": network.choose(taken), "flavor": plan.flavor, "tree": str(tree),
+               "hosts": list(plan.hosts)}
+    write(directory(plan.name) / "lab.json", json.dumps(content, indent=2) + "\n")
+
+
+def _prepare(name: str) -> None:
+    """Make the keys of a lab and the files of its hosts."""
+    place, hosts = directory(name), hosts_of(name)
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"agentless-lab {name}", "-f", place / "id_ed25519"])
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"]
+    lines += [f"{address} {each.name}" for each in hosts for address in (each.address, each.address6)]
+    authorized = (place / "id_ed25519.pub").read_text(encoding="utf-8")
+
+    def prepare(each: Host) -> str:
+        return host.prepare(each, hosts_file="\n".join(lines) + "\n", authorized_key=authorized)
+
+    keys = _in_parallel(prepare, hosts)
+    known = "".join(f"{each.name},{each.address},{each.address6} {key}\n" for each, key in zip(hosts, keys))
+    write(place / "known_hosts", known)
+    for each in hosts:
+        shutil.copyfile(place / "known_hosts", each.upper / "etc/ssh/ssh_known_hosts")
+
+
+def _in_parallel(work: Any, hosts: Sequence[Host], *more: Any) -> list[Any]:
+    """Do the same for every host at once and return the results in order, or the first failure."""
+    with ThreadPoolExecutor(max_workers=min(len(hosts), 16)) as pool:
+        return [future.result() for future in [pool.submit(work, each, *more) for each in hosts]]

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cached root filesystems: Debian 12 with every package ('full') or hardly any ('bare')."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from agentless_lab.system import LabError, cache_root, lock, run, write
+
+SUITE = "bookworm"
+# Raise it when the recipe below changes, so that older caches are left alone and a new one is made.
+RECIPE = 1
+REPOSITORY = "/srv/apt"
+
+BASE = [
+    "ca-certificates", "dbus", "iproute2", "openssh-server", "python3", "python3-apt", "sudo", "systemd",
+    "systemd-sysv", "udev",
+]
+SERVICES = [
+    "acl", "bridge-utils", "chrony", "curl", "dnsmasq-base", "ebtables", "genisoimage", "gnupg", "iptables", "iputils-ping",
+    "libvirt-clients", "libvirt-daemon-driver-qemu", "libvirt-daemon-system", "locales", "lvm2", "netcat-openbsd",
+    "nftables", "nginx-light", "openssl", "openvswitch-switch", "ovn-central", "ovn-host", "ovmf", "postgresql-15", "procps",
+    "python3-libvirt", "python3-lxml", "python3-openvswitch", "python3-ovsdbapp", "python3-psycopg2",
+    "qemu-block-extra", "qemu-system-x86", "qemu-utils", "socat", "ssl-cert", "tcpdump", "tgt", "xorriso",
+]
+FLAVORS = {"full": BASE + SERVICES, "bare": BASE}
+
+# Roles have to enable, configure and start these; the cache carries only their files.
+LEFT_TO_ROLES = [
+    "chrony.service", "libvirt-guests.service", "libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket",
+    "libvirtd-admin.socket", "virtlogd.socket", "virtlogd-admin.socket", "virtlockd.socket", "virtlockd-admin.socket",
+    "nginx.service", "openvswitch-switch.service", "ovs-record-hostname.service", "ovn-central.service",
+    "ovn-host.service", "ovn-controller.service", "postgresql.service", "tgt.service", "iscsid.socket",
+    "open-iscsi.service", "nftables.service", "lvm2-monitor.service",
+]
+# Nothing in a container needs them, and each costs time at boot or wakes up during a measurement.
+NOT_IN_CONTAINERS = [
+    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
+    "getty@tty1.service", "logrotate.timer", "dpkg-db-backup.timer", "systemd-pstore.service", "uuidd.socket",
+    "remote-fs.target", "blk-availability.service",
+]
+
+CGROUP_UNIT = """\
+# SPDX-License-Identifier: GPL-3.0-or-later
+[Unit]
+Description=Make the control groups of this container writable
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target libvirtd.service virtqemud.service
+ConditionVirtualization=container
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/lab-writable-cgroups
+
+[Install]
+WantedBy=sysinit.target
+"""
+CGROUP_SCRIPT = """\
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# libvirt makes a group per guest in each controller, and systemd-nspawn mounts the version 1 controllers read-only.
+while read -r _ where type _; do
+    case "$type:$where" in
+    cgroup:/sys/fs/cgroup/*) mount -o remount,bind,rw "$where" ;;
+    esac
+done < /proc/self/mounts
+"""
+
+
+def key(flavor: str) -> str:
+    """Name a root filesystem by everything that decides what is in it."""
+    recipe = json.dumps([RECIPE, SUITE, sorted(FLAVORS[flavor]), sorted(FLAVORS["full"]), CGROUP_UNIT, CGROUP_SCRIPT,
+                         LEFT_TO_ROLES, NOT_IN_CONTAINERS])
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def path(flavor: str) -> Path:
+    """Where the tree of a flavor is, built or not."""
+    return cache_root() / f"root-{flavor}-{key(flavor)}"
+
+
+def pool() -> Path:
+    """The directory of packages that hosts see as an apt repository."""
+    return cache_root() / f"pool-{key('full')}"
+
+
+def build(flavor: str, *, again: bool = False) -> Path:
+    """Return the tree of a flavor, making it first when it is not there."""
+    target = path(flavor)
+    if target.is_dir() and pool().is_dir() and not again:
+        return target
+    if flavor != "full":
+        build("full", again=again)
+    with lock(cache_root() / "build.lock") as held:
+        if target.is_dir() and pool().is_dir() and not again:
+            return target
+        for left in cache_root().glob("tmp-*"):
+            _remove(left)
+        temporary = cache_root() / f"tmp-{flavor}"
+        _bootstrap(flavor, temporary, held)
+        _configure(temporary / "root")
+        if flavor == "full":
+            _index(temporary / "pool")
+            _swap(temporary / "pool", pool())
+        _swap(temporary / "root", target)
+        _remove(temporary)
+    return target
+
+
+def prune() -> list[Path]:
+    """Remove trees and packages that no present recipe names; return what went."""
+    keep = {path(flavor) for flavor in FLAVORS} | {pool()}
+    with lock(cache_root() / "build.lock"):
+        old = [entry for pattern in ("root-*", "pool-*", "tmp-*", "old-*") for entry in cache_root().glob(pattern)
+               if entry not in keep]
+        for entry in old:
+            _remove(entry)
+    return old
+
+
+def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
+    """Let mmdebstrap make the tree; the full one also yields the packages it was made from.
+
+    It inherits the lock: when this process is killed, the next build waits until mmdebstrap has ended too. Its mounts
+    are in a namespace of its own, so that removing a half-made tree never reaches into the machine's /dev.
+    """
+    temporary.mkdir(parents=True)
+    argv = ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
+            "--include=" + ",".join(FLAVORS[flavor]), '--aptopt=Acquire::Languages "none"']
+    if flavor == "full":
+        packages = temporary / "pool"
+        packages.mkdir()
+        # Without these two skips mmdebstrap deletes each package as soon as it is unpacked.
+        argv += ["--skip=download/empty,essential/unlink", "--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives",
+                 f"--customize-hook=sync-out /var/cache/apt/archives {packages}"]
+        argv += [SUITE, os.fspath(temporary / "root")]
+        mirror = os.environ.get("AGENTLESS_LAB_MIRROR")
+        argv += [mirror] if mirror else []
+    else:
+        argv += [SUITE, os.fspath(temporary / "root"), f"deb [trusted=yes] copy:{pool()} ./"]
+    run(argv, env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}, keep=[held])
+
+
+def _configure(root: Path) -> None:
+    """Turn a fresh Debian tree into a test host that waits for roles."""
+    for unit in (*LEFT_TO_ROLES, *NOT_IN_CONTAINERS):
+        run(["systemctl", f"--root={root}", "--quiet", "disable", unit], check=False)
+    write(root / "etc/systemd/system/lab-writable-cgroups.service", CGROUP_UNIT)
+    write(root / "usr/local/sbin/lab-writable-cgroups", CGROUP_SCRIPT, mode=0o755)
+    run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-writable-cgroups.service",
+         "systemd-networkd.service", "ssh.service"])
+    run(["systemctl", f"--root={root}", "--quiet", "disable", "systemd-networkd-wait-online.service"])
+    run(["systemctl", f"--root={root}", "--quiet", "set-default", "multi-user.target"])
+    write(root / "etc/apt/sources.list", f"deb [trusted=yes] file:{REPOSITORY} ./\n")
+    write(root / "etc/default/locale", "LANG=C.UTF-8\n")
+    (root / REPOSITORY.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    leftovers = [*root.glob("etc/ssh/ssh_host_*"), *root.glob("var/lib/apt/lists/*"), root / "etc/machine-id",
+                 root / "var/lib/dbus/machine-id", root / "etc/hostname", root / "etc/resolv.conf",
+                 root / "etc/openvswitch/system-id.conf", root / "etc/openvswitch/conf.db"]
+    for leftover in leftovers:
+        _remove(leftover)
+    write(root / "etc/machine-id", "")
+    # No name server: a stray look-up of an outside name fails at once and does not wait.
+    write(root / "etc/resolv.conf", "# test hosts know each other by /etc/hosts\n")
+
+
+def _index(packages: Path) -> None:
+    """Write the index that makes a directory of packages an apt repository."""
+    paragraphs = []
+    for package in sorted(packages.glob("*.deb")):
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        control = run(["dpkg-deb", "--field", package]).rstrip("\n")
+        paragraphs.append(f"{control}\nFilename: ./{package.name}\nSize: {package.stat().st_size}\nSHA256: {digest}\n")
+    if not paragraphs:
+        raise LabError("mmdebstrap left no packages behind: there is nothing to make a repository from")
+    for other in packages.iterdir():
+        if other.suffix != ".deb":
+            _remove(other)
+    write(packages / "Packages", "\n".join(paragraphs))
+
+
+def _swap(fresh: Path, target: Path) -> None:
+    """Put a finished directory in its place; what stood there before may still be in use, so it is kept aside."""
+    if target.exists():
+        aside = target.with_name(f"old-{os.getpid()}-{target.name}")
+        target.rename(aside)
+    fresh.rename(target)
+
+
+def _remove(entry: Path) -> None:
+    """Remove a file or a tree, absent or not, without following links out of it."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
