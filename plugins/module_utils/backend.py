@@ -192,7 +192,7 @@ def main(
     context = Context(module.check_mode, fault=module.params["fault"])
     try:
         operations = _parsed(module.params["payload"])
-        found = _checked_identity(module.params["identity"], operations, reading)
+        found = _checked_identity(context, module.params["identity"], operations, reading)
         results = _carry_out(context, operations, handlers, batch)
     except BackendError as exc:
         module.fail_json(msg=exc.msg, error=exc.error)
@@ -208,9 +208,11 @@ def _parsed(payload: str) -> list[Operation]:
     return operations
 
 
-def _checked_identity(expected: str | None, operations: list[Operation], reading: frozenset[str]) -> str | None:
+def _checked_identity(
+    context: Context, expected: str | None, operations: list[Operation], reading: frozenset[str]
+) -> str | None:
     harmless = all(op["op"] in reading or op["op"] == "identify" for op in operations)
-    found = identity(create=expected is None and harmless)
+    found = identity(create=expected is None and harmless and not context.check_mode)
     if expected is None and not harmless:
         raise BackendError(
             "This host is not registered, so nothing is changed on it: run agentless.cloud.site first.",

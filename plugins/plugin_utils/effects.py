@@ -67,31 +67,43 @@ def commit(label: str, perform: Callable[[], T]) -> T:
 
     :raises DatabaseFailed: by an injected fault only; what ``perform`` raises is not touched.
     """
-    return _effect("commit", label, lambda fault: perform())
+    return _next("commit", label).carry_out(lambda fault: perform())
 
 
-def backend(label: str, perform: Callable[[str | None], T]) -> T:
-    """Carry out a backend call; ``perform`` gets the fault that it must hand to the host, or None.
-
-    :raises HostUnreachable: by an injected ``reply_lost`` only.
-    """
-    return _effect("backend", label, perform)
+def backend(label: str) -> Effect:
+    """The next effect, a backend call. It is numbered here, so that calls made side by side keep their order."""
+    return _next("backend", label)
 
 
-def _effect(kind: str, label: str, perform: Callable[[str | None], T]) -> T:
+@dataclass(frozen=True)
+class Effect:
+    """One numbered effect, and the fault that a test put there."""
+
+    kind: str
+    label: str
+    fault: str | None
+
+    def carry_out(self, perform: Callable[[str | None], T]) -> T:
+        """Let it happen; ``perform`` gets the fault that it must hand to the host, or None.
+
+        :raises DatabaseFailed, HostUnreachable, BackendFailed: by an injected fault only.
+        """
+        if self.fault in ("killed", "worker_killed"):
+            _kill(play=self.fault == "killed")
+        if self.fault in ("error", "locked"):
+            raise _failure(self.kind, self.fault, self.label)
+        done = perform(self.fault if self.fault in _ON_HOST else None)
+        if self.fault == "killed_after":
+            _kill(play=True)
+        if self.fault == "reply_lost":
+            raise _failure(self.kind, self.fault, self.label)
+        return done
+
+
+def _next(kind: str, label: str) -> Effect:
     _counter.number += 1
     _trace(kind, label)
-    fault = _fault_here()
-    if fault in ("killed", "worker_killed"):
-        _kill(play=fault == "killed")
-    if fault in ("error", "locked"):
-        raise _failure(kind, fault, label)
-    done = perform(fault if fault in _ON_HOST else None)
-    if fault == "killed_after":
-        _kill(play=True)
-    if fault == "reply_lost":
-        raise _failure(kind, fault, label)
-    return done
+    return Effect(kind, label, _fault_here())
 
 
 def _fault_here() -> str | None:

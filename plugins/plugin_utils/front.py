@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The front desk: what every action plugin has in common.
+
+An action plugin names its flow and nothing else. The front validates the task against the module's own documentation
+(so that documentation and behaviour cannot part), opens the conductor, calls the flow once and turns what comes back,
+an outcome or an error of our tree, into a task result.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import fragment_loader, module_loader
+from ansible.utils.plugin_docs import get_docstring
+from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
+
+if TYPE_CHECKING:
+    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
+
+_SPEC_KEYS = ("type", "required", "default", "choices", "elements", "aliases")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One task, read and validated.
+
+    :param args: the module's options; one that the user did not give has its documented default, or None.
+    :param check: whether this is check mode: plan, change nothing.
+    :param groups: the inventory's groups and their hosts.
+    :param host: the inventory host that the task runs for.
+    :param hostvars: the variables of each inventory host.
+    """
+
+    args: Mapping[str, Any]
+    check: bool
+    conductor: Conductor
+    rpc: Rpc
+    groups: Mapping[str, Sequence[str]]
+    host: str
+    hostvars: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a flow did, or would do in check mode.
+
+    :param values: the returned values, such as ``{"flavor": {...}}``.
+    :param changes: what differed; printed by ``--diff``.
+    :param header: what the changes are about, such as ``flavor small``.
+    """
+
+    changed: bool
+    values: Mapping[str, Any]
+    changes: Sequence[changes.Change] = field(default_factory=tuple)
+    header: str = ""
+
+
+class CloudAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+    """An action plugin that reads its task, calls one flow and returns its result.
+
+    :cvar flow: the flow to call, set by the subclass as a ``staticmethod``.
+    :cvar secret: names of options whose values never come out again.
+    """
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    flow: Callable[[Request], Outcome]
+    secret: frozenset[str] = frozenset()
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Serve the task. ``CloudError`` becomes a failed result; anything else is a bug and is left to Ansible."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        name = self._task.action.rpartition(".")[2]
+        effects.begin(name)
+        args = self._validated(name)
+        try:
+            result.update(self._serve(args, variables))
+        except CloudError as exc:
+            result.update(exc.as_result())
+        return result
+
+    def _validated(self, name: str) -> dict[str, Any]:
+        spec = argument_spec(name, self.secret)
+        _result, args = self.validate_argument_spec(argument_spec=spec)
+        return {option: args.get(option) for option in spec}
+
+    def _serve(self, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        conductor = open_conductor(args.get("database"), variables)
+        try:
+            request = Request(
+                args=args,
+                check=bool(self._task.check_mode),
+                conductor=conductor,
+                rpc=Rpc(self, variables, _Identities(conductor, writing=not self._task.check_mode)),
+                groups=variables.get("groups", {}),
+                host=str(variables.get("inventory_hostname", "localhost")),
+                hostvars=variables.get("hostvars", {}),
+            )
+            outcome = type(self).flow(request)
+        finally:
+            conductor.close()
+        served = {**outcome.values, "changed": outcome.changed}
+        if self._task.diff and outcome.changes:
+            served["diff"] = changes.render(outcome.changes, outcome.header)
+        return served
+
+
+class _Identities:
+    """The recorded identity of hosts, read in one go for each round of calls."""
+
+    def __init__(self, conductor: Conductor, *, writing: bool) -> None:
+        self._conductor = conductor
+        self._writing = writing
+
+    def recorded(self, hosts: Sequence[str]) -> dict[str, str | None]:
+        """The identity of each host named, None for one never met."""
+        from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import hosts as rooms
+
+        known: dict[str, str | None] = {}
+        with self._conductor.read() as conn:
+            for host in sorted(set(hosts)):
+                record = rooms.endpoint(conn, host)
+                known[host] = record["identity"] if record else None
+        return known
+
+    def remember(self, host: str, kind: str, identity: str) -> None:
+        """Record the identity of a host met for the first time."""
+        from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import hosts as rooms
+
+        if self._writing:
+            with self._conductor.transaction() as conn:
+                rooms.remember_endpoint(conn, host, kind, identity)
+
+
+def open_conductor(given: str | None, variables: Mapping[str, Any]) -> Conductor:
+    """The conductor at the address found: the task's option, the variable ``agentless_database``, the environment.
+
+    :raises DatabaseFailed: it is unreachable, locked or newer than this collection.
+    """
+    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
+
+    address = given or variables.get("agentless_database")
+    return Conductor.open(str(address) if address else None, actor=actor())
+
+
+def actor() -> str:
+    """Who asks: the controller's user, and the AWX job where there is one."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    job = os.environ.get("JOB_ID") or os.environ.get("AWX_JOB_ID")
+    return f"{user} awx:{job}" if job else user
+
+
+def answer(name: str, rows: Sequence[Mapping[str, Any]], args: Mapping[str, Any]) -> Outcome:
+    """The outcome of an ``_info`` module: the rows of that name or id, then the JMESPath query over the list.
+
+    :raises BadInput: the query is not JMESPath.
+    """
+    wanted = args.get("name")
+    found: Any = [dict(row) for row in rows if wanted is None or wanted in (row.get("name"), row.get("id"))]
+    if args.get("query"):
+        import jmespath
+        from jmespath.exceptions import JMESPathError
+
+        try:
+            found = jmespath.search(args["query"], found)
+        except JMESPathError as exc:
+            raise BadInput(f"query {args['query']!r} is not JMESPath: {exc}") from exc
+    return Outcome(changed=False, values={name: found})
+
+
+def argument_spec(name: str, secret: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The argument spec of one of our modules, read from its documentation and fragments."""
+    path = module_loader.find_plugin(f"agentless.cloud.{name}")
+    documentation = get_docstring(path, fragment_loader, collection_name="agentless.cloud")[0]
+    return {option: _option(option, text, secret) for option, text in documentation["options"].items()}
+
+
+def _option(name: str, text: Mapping[str, Any], secret: frozenset[str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {key: text[key] for key in _SPEC_KEYS if key in text}
+    if name in secret:
+        spec["no_log"] = True
+    if "suboptions" in text:
+        spec["options"] = {key: _option(key, value, secret) for key, value in text["suboptions"].items()}
+    return spec

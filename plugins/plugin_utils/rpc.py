@@ -1,0 +1,345 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""RPC is Ansible: run backend modules on other inventory hosts, many at once.
+
+The only file that opens connections and runs modules. A connection is made as Ansible makes it for a delegated task:
+the connection plugin, variables, become and interpreter of the host called. Differences, each for a reason:
+
+- pipelining is on unless the host's variables say otherwise, so that arguments (user data, keys) never lie in a file
+  on the host and a call is one SSH round trip instead of four;
+- the interpreter is ``/usr/bin/python3`` unless the host's variables say otherwise: libvirt's and OVN's Python
+  bindings are packages of the system's Python, and discovery costs a round trip;
+- SSH sends keep-alives, so that a host that dies in the middle of a call is noticed in seconds.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader, become_loader, connection_loader
+from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
+    FROM_HOSTS,
+    BackendFailed,
+    BadInput,
+    BadReply,
+    CloudError,
+    HostMismatch,
+    HostUnreachable,
+    Timeout,
+)
+
+PREFIX = "agentless.cloud."
+KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
+DEADLINE = 900  # seconds a call may take where the caller does not say
+_PLAIN = (
+    "ansible_host",
+    "ansible_connection",
+    "ansible_become",
+    "ansible_become_method",
+    "ansible_python_interpreter",
+    "ansible_remote_tmp",
+    "ansible_module_compression",
+)
+FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
+
+
+@dataclass(frozen=True)
+class Call:
+    """Operations for one host.
+
+    :param module: short name of the backend module, such as ``compute_backend``.
+    :param operations: each ``{"op": ..., "id": ..., "generation": ..., ...}``.
+    :param timeout: seconds until the call counts as failed.
+    """
+
+    host: str
+    module: str
+    operations: Sequence[Mapping[str, Any]]
+    timeout: int = DEADLINE
+
+    @property
+    def introduces(self) -> bool:
+        """Whether the call itself asks the host who it is."""
+        return all(op["op"] in ("identify", "discover") for op in self.operations)
+
+    @property
+    def label(self) -> str:
+        """What the numbered choke point calls this effect."""
+        verbs = ",".join(sorted({str(op["op"]) for op in self.operations}))
+        return f"{self.module}:{verbs}@{self.host}"
+
+
+@dataclass
+class Reply:
+    """What one call brought: a result for each operation, or the reason why there is none."""
+
+    host: str
+    results: list[dict[str, Any]] = field(default_factory=list)
+    identity: str | None = None
+    error: CloudError | None = None
+
+
+class Identities(Protocol):
+    """The identities of hosts that the conductor has recorded."""
+
+    def recorded(self, hosts: Sequence[str]) -> Mapping[str, str | None]:
+        """The identity of each host named, None for one never met."""
+
+    def remember(self, host: str, kind: str, identity: str) -> None:
+        """Record the identity of a host met for the first time."""
+
+
+class Rpc:
+    """The bus of one running task.
+
+    :param action: the running action plugin; lends its task, play context, loader and templar.
+    :param task_vars: the task's variables, for ``hostvars``.
+    :param identities: where the hosts' identities are kept.
+    """
+
+    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any], identities: Identities) -> None:
+        self._action = action
+        self._hostvars = task_vars["hostvars"]
+        self._identities = identities
+        self._become_method = str(action._task.become_method or C.DEFAULT_BECOME_METHOD)
+
+    def call(self, call: Call) -> list[dict[str, Any]]:
+        """The results of one call, in the order of its operations.
+
+        :raises CloudError: the call failed, or its first failing operation did.
+        """
+        return self.results(self.map([call])[0])
+
+    @staticmethod
+    def results(reply: Reply) -> list[dict[str, Any]]:
+        """The results of a reply in which nothing failed.
+
+        :raises CloudError: what failed first, with the host in its details.
+        """
+        if reply.error is not None:
+            raise reply.error
+        for result in reply.results:
+            if not result["ok"]:
+                raise failure(reply.host, result)
+        return reply.results
+
+    def map(self, calls: Sequence[Call]) -> list[Reply]:
+        """Run all calls at once; a failing host never stops the others, and replies keep the order of the calls."""
+        known, strangers = self._acquainted(calls)
+        replies = self._run(calls, known)
+        for reply in replies:
+            if reply.host in strangers:
+                reply.results, reply.error = [], strangers[reply.host]
+        return replies
+
+    def _acquainted(self, calls: Sequence[Call]) -> tuple[dict[str, str | None], dict[str, CloudError]]:
+        """The identity of each host called; a host never met is asked first, and its answer is recorded for ever.
+
+        Returns also the hosts that could not be asked, with the reason.
+        """
+        known = dict(self._identities.recorded([call.host for call in calls]))
+        unmet = {call.host: call for call in calls if known.get(call.host) is None and not call.introduces}
+        introductions = [Call(host, call.module, [{"op": "identify"}], timeout=60) for host, call in unmet.items()]
+        strangers: dict[str, CloudError] = {}
+        for call, reply in zip(introductions, self._run(introductions, {}) if introductions else [], strict=True):
+            if reply.error is not None:
+                strangers[call.host] = reply.error
+            elif reply.identity is not None:
+                self._identities.remember(call.host, call.module.partition("_")[0], reply.identity)
+                known[call.host] = reply.identity
+        return known, strangers
+
+    def _run(self, calls: Sequence[Call], known: Mapping[str, str | None]) -> list[Reply]:
+        replies = [Reply(call.host) for call in calls]
+        gate = threading.Semaphore(FAN_OUT)
+        threads: list[tuple[threading.Thread, int]] = []
+        for place, call in enumerate(calls):
+            work = self._prepared(call, known.get(call.host), replies[place])
+            if work is None:
+                continue
+            context = contextvars.copy_context()
+            thread = threading.Thread(target=context.run, args=(_gated, gate, work), daemon=True)
+            thread.start()
+            threads.append((thread, place))
+        for thread, place in threads:
+            thread.join(calls[place].timeout)
+            if thread.is_alive():
+                replies[place] = Reply(calls[place].host, error=_late(calls[place]))
+        return replies
+
+    def put(self, host: str, local: str, remote: str) -> str:
+        """Copy a file of the controller to a host; returns where it lies there.
+
+        With become it goes to a temporary directory of the login user, since only that one can write there.
+        """
+        normal = self._normal_action(host)
+
+        def perform(_fault: str | None) -> str:
+            target = remote
+            if normal._connection.become is not None:
+                target = f"{normal._make_tmp_path()}{remote.rsplit('/', 1)[-1]}"
+            normal._connection.put_file(local, target)
+            return target
+
+        try:
+            return effects.backend(f"put@{host}").carry_out(perform)
+        except AnsibleError as exc:
+            raise HostUnreachable(f"The file could not be copied to {host}: {exc}", host=host) from exc
+
+    def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
+        """The work of one call; None (and the error in the reply) where not even a connection can be made."""
+        try:
+            normal = self._normal_action(call.host)
+        except CloudError as exc:
+            reply.error = exc
+            return None
+        effect = effects.backend(call.label)
+        payload = json.dumps([dict(op) for op in call.operations])
+
+        def run(fault: str | None) -> dict[str, Any]:
+            args = {"identity": identity, "payload": payload, "fault": fault}
+            return dict(
+                normal._execute_module(
+                    module_name=PREFIX + call.module, module_args=args, task_vars=self._variables(call.host)
+                )
+            )
+
+        def work() -> None:
+            try:
+                raw = effect.carry_out(run)
+                reply.results, reply.identity = _validated(call, identity, raw)
+            except CloudError as exc:
+                exc.details.setdefault("host", call.host)
+                reply.error = exc
+            except AnsibleConnectionFailure as exc:
+                reply.error = HostUnreachable(f"{call.host} cannot be reached: {exc}", host=call.host)
+            except Exception as exc:  # the edge: a thread must not die with the reason untold
+                reply.error = BackendFailed(f"{call.module} on {call.host} failed: {exc}", host=call.host)
+
+        return work
+
+    def _variables(self, host: str) -> dict[str, Any]:
+        """The variables of the host that Ansible itself reads when it connects and runs a module.
+
+        Each is looked up by name: a template in any other variable of the host is none of our business.
+        """
+        hostvars = self._hostvars[host]
+        present = set(hostvars)
+        kind = str(hostvars["ansible_connection"]) if "ansible_connection" in present else "ssh"
+        method = str(hostvars["ansible_become_method"]) if "ansible_become_method" in present else self._become_method
+        wanted = set(_PLAIN).union(
+            C.config.get_plugin_vars("connection", kind),
+            C.config.get_plugin_vars("shell", str(hostvars.get("ansible_shell_type", "sh"))),
+            C.config.get_plugin_vars("become", method),
+        )
+        found = {key: hostvars[key] for key in wanted & present}
+        found.setdefault("ansible_python_interpreter", "/usr/bin/python3")
+        return found
+
+    def _normal_action(self, host: str) -> ActionBase:
+        """The action plugin that runs modules, connected (lazily) to the host."""
+        if host not in self._hostvars:
+            raise BadInput(f"Host {host!r} is not in the inventory of this play.", host=host)
+        variables = self._variables(host)
+        task = self._action._task.copy()
+        task.delegate_to = None
+        task.async_val = 0
+        play_context = self._action._play_context.copy()
+        play_context.remote_addr = variables.get("ansible_host", host)
+        kind = str(variables.get("ansible_connection", "ssh"))
+        connection = connection_loader.get(
+            kind, play_context, None, task_uuid=task._uuid, ansible_playbook_pid=str(os.getppid())
+        )
+        if connection is None:
+            raise BadInput(f"Host {host!r} has the connection plugin {kind!r}, which is not installed.", host=host)
+        self._set_options(connection, variables, host, task)
+        action = action_loader.get(
+            "ansible.legacy.normal",
+            task=task,
+            connection=connection,
+            play_context=play_context,
+            loader=self._action._loader,
+            templar=self._action._templar,
+            shared_loader_obj=self._action._shared_loader_obj,
+        )
+        if not isinstance(action, ActionBase):
+            raise BackendFailed("ansible-core gave no action plugin to run modules.", host=host)
+        return action
+
+    def _set_options(self, connection: Any, variables: Mapping[str, Any], host: str, task: Any) -> None:
+        become = boolean(variables.get("ansible_become", task.become or False))
+        if become:
+            method = variables.get("ansible_become_method", self._become_method)
+            connection.set_become_plugin(become_loader.get(str(method)))
+        keys = {"timeout": self._action._play_context.timeout, "remote_user": task.remote_user}
+        plugins = [("connection", connection), ("shell", connection._shell)]
+        if become:
+            keys = {**keys, "become_user": task.become_user, "become_pass": self._action._play_context.become_pass}
+            plugins.append(("become", connection.become))
+        for kind, plugin in plugins:
+            wanted = C.config.get_plugin_vars(kind, plugin._load_name)
+            options = {key: variables[key] for key in wanted if key in variables}
+            if kind == "connection":
+                options.setdefault("inventory_hostname", host)
+            plugin.set_options(task_keys={k: v for k, v in keys.items() if v is not None}, var_options=options)
+        _tune(connection, variables)
+
+
+def failure(host: str, result: Mapping[str, Any]) -> CloudError:
+    """The error of one failed operation. Only the classes that a host may name are taken from it."""
+    kind = FROM_HOSTS.get(str(result.get("error")), BackendFailed)
+    return kind(f"{host}: {result.get('msg', 'no reason given')}", host=host)
+
+
+def _gated(gate: threading.Semaphore, work: Callable[[], None]) -> None:
+    with gate:
+        work()
+
+
+def _late(call: Call) -> Timeout:
+    return Timeout(
+        f"{call.module} on {call.host} did not answer in {call.timeout} s. What was done there is not known; "
+        "run again to finish or undo it.",
+        host=call.host,
+    )
+
+
+def _tune(connection: Any, variables: Mapping[str, Any]) -> None:
+    names = connection.get_options() if hasattr(connection, "get_options") else {}
+    if "pipelining" in names and not {"ansible_pipelining", "ansible_ssh_pipelining"} & set(variables):
+        connection.set_option("pipelining", True)
+    if "ssh_extra_args" in names:
+        given = connection.get_option("ssh_extra_args") or ""
+        connection.set_option("ssh_extra_args", f"{given} {KEEP_ALIVE}".strip())
+
+
+def _validated(call: Call, identity: str | None, raw: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """The results in a module's answer. It comes from a host, so nothing in it is believed before it is looked at."""
+    if raw.get("unreachable"):
+        raise HostUnreachable(f"{call.host} cannot be reached: {raw.get('msg', '')}", host=call.host)
+    # ansible-core renames a results list that is not a list of its own
+    results = raw.get("results", raw.get("ansible_module_results"))
+    if raw.get("failed") or results is None:
+        said = str(raw.get("msg") or raw.get("module_stderr") or raw.get("exception") or "no reason given").strip()
+        raise failure(call.host, {"error": raw.get("error"), "msg": said[-2000:]})
+    if not isinstance(results, list) or len(results) != len(call.operations):
+        raise BadReply(f"{call.host} did not answer each operation of {call.module}.", host=call.host)
+    if not all(isinstance(result, dict) and isinstance(result.get("ok"), bool) for result in results):
+        raise BadReply(f"{call.host} gave an answer of {call.module} that is not of the form agreed.", host=call.host)
+    found = raw.get("identity")
+    if identity is not None and found != identity:
+        raise HostMismatch(f"{call.host} answered as {found!r}, recorded is {identity!r}.", host=call.host)
+    return [dict(result) for result in results], found if isinstance(found, str) else None
