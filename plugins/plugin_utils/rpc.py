@@ -139,11 +139,11 @@ class Rpc:
     def map(self, calls: Sequence[Call]) -> list[Reply]:
         """Run all calls at once; a failing host never stops the others, and replies keep the order of the calls."""
         known, strangers = self._acquainted(calls)
-        replies = self._run(calls, known)
-        for reply in replies:
-            if reply.host in strangers:
-                reply.results, reply.error = [], strangers[reply.host]
-        return replies
+        met = self._run([call for call in calls if call.host not in strangers], known)
+        in_order = iter(met)
+        return [
+            Reply(call.host, error=strangers[call.host]) if call.host in strangers else next(in_order) for call in calls
+        ]
 
     def _acquainted(self, calls: Sequence[Call]) -> tuple[dict[str, str | None], dict[str, CloudError]]:
         """The identity of each host called; a host never met is asked first, and its answer is recorded for ever.

@@ -1,0 +1,255 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the module C(instance); the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instance
+short_description: Boot, change and delete instances on the hosts of the inventory
+version_added: 0.1.0
+description:
+  - Boots virtual machines on the compute hosts that the scheduler chooses, and keeps them as described.
+  - All instances of one task are planned, placed and spawned together, with one call to each host.
+  - Only options that are given are compared with an existing instance. Metadata, tags, security groups and attached
+    networks change in place. A changed flavor, image or user data is refused with a message, never ignored.
+  - A run that was killed is finished by running it again.
+extends_documentation_fragment:
+  - agentless.cloud.attributes
+  - agentless.cloud.resource
+options:
+  name:
+    description:
+      - Name of the instance, unique in its project.
+      - With O(count), the instances are called V(name-1), V(name-2) and so on.
+    type: str
+    required: true
+  state:
+    description:
+      - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one.
+      - V(stopped) shuts the guest down through ACPI, and pulls the plug after O(timeout). An instance that does not
+        exist is created and left off.
+      - V(rebooted) restarts the guest, every time the task runs.
+      - V(absent) removes the guest, its disks, ports, addresses and claims.
+    type: str
+    choices: [running, present, stopped, rebooted, absent]
+    default: running
+  count:
+    description:
+      - How many equal instances there are to be.
+      - Lowering the number deletes nothing. To remove some, name them with O(state=absent).
+    type: int
+  flavor:
+    description: Name or ID of the flavor. Needed to boot.
+    type: str
+  image:
+    description: Name or ID of the image. Needed to boot.
+    type: str
+  networks:
+    description:
+      - Names or IDs of the networks, one port on each, in this order.
+      - Mutually exclusive with O(nics).
+    type: list
+    elements: str
+  nics:
+    description: The ports in detail, in this order.
+    type: list
+    elements: dict
+    suboptions:
+      network:
+        description: Name or ID of the network.
+        type: str
+        required: true
+      fixed_ip:
+        description: The address that the port is to have. It must be free, and inside a subnet of the network.
+        type: str
+      mac_address:
+        description: The MAC address that the port is to have.
+        type: str
+      security_groups:
+        description: Names or IDs of the security groups of this port, instead of the instance's O(security_groups).
+        type: list
+        elements: str
+  security_groups:
+    description:
+      - Names or IDs of the security groups of the instance's ports.
+      - Without it, the project's group V(default) is used.
+    type: list
+    elements: str
+  key_name:
+    description: Name of the keypair whose public key is given to the guest.
+    type: str
+  userdata:
+    description: User data for cloud-init, given to the guest byte for byte. It is never returned.
+    type: str
+  metadata:
+    description: Text by text, for the reader of the instance and of the inventory.
+    type: dict
+  tags:
+    description: Words to find the instance by.
+    type: list
+    elements: str
+  server_group:
+    description: Name or ID of the server group that the instance becomes a member of.
+    type: str
+  scheduler_hints:
+    description: Hints for the scheduler, V(same_host) and V(different_host), each a name, an ID or a list of those.
+    type: dict
+  zone:
+    description: Availability zone that the host must be in.
+    type: str
+  host:
+    description: Inventory name of the host that must take the instance. It must still be enabled and have room.
+    type: str
+  config_drive:
+    description: Whether the guest gets its metadata, network configuration and user data as a NoCloud drive.
+    type: bool
+    default: true
+  wait:
+    description: Whether to wait until the guest runs and its ports are up.
+    type: bool
+    default: true
+  timeout:
+    description: How long one host may take, in seconds, for its part of the work.
+    type: int
+    default: 300
+seealso:
+  - module: agentless.cloud.instance_info
+  - module: agentless.cloud.flavor
+  - module: agentless.cloud.image
+author:
+  - agentless.cloud contributors (@agentless-cloud)
+"""
+
+EXAMPLES = r"""
+- name: Boot a web server and wait until it runs
+  agentless.cloud.instance:
+    name: web1
+    flavor: small
+    image: debian-12
+    networks: [front]
+    security_groups: [web]
+    key_name: operators
+    metadata:
+      role: web
+
+- name: Ten workers at once, each on another host
+  agentless.cloud.instance:
+    name: worker
+    count: 10
+    flavor: small
+    image: debian-12
+    networks: [front]
+    server_group: spread
+
+- name: A fixed address and a group of its own
+  agentless.cloud.instance:
+    name: resolver
+    flavor: small
+    image: debian-12
+    nics:
+      - network: front
+        fixed_ip: 10.10.0.53
+        security_groups: [dns]
+
+- name: Stop it
+  agentless.cloud.instance:
+    name: web1
+    state: stopped
+
+- name: Remove it, with everything that belonged to it
+  agentless.cloud.instance:
+    name: web1
+    state: absent
+"""
+
+RETURN = r"""
+instance:
+  description: The instance; with O(count), the first one. Not returned for O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: UUID, also that of the libvirt domain.
+      type: str
+      returned: always
+    name:
+      description: Name of the instance.
+      type: str
+      returned: always
+    status:
+      description: Where its life stands, in Nova's words.
+      type: str
+      returned: always
+      sample: ACTIVE
+    power_state:
+      description: What the hypervisor said last, V(running) or V(shutdown).
+      type: str
+      returned: always
+    compute_host:
+      description: Inventory name of the host it runs on.
+      type: str
+      returned: always
+    cell:
+      description: Cell of the host.
+      type: str
+      returned: always
+    zone:
+      description: Availability zone of the host.
+      type: str
+      returned: always
+    flavor:
+      description: The flavor as it was when the instance was booted.
+      type: dict
+      returned: always
+    image:
+      description: ID and name of the image.
+      type: dict
+      returned: always
+    addresses:
+      description: By network name, a list of addresses with C(addr), C(version), C(mac_addr), C(port_id) and C(type).
+      type: dict
+      returned: always
+    access_ipv4:
+      description: The first IPv4 address.
+      type: str
+      returned: always
+    access_ipv6:
+      description: The first IPv6 address.
+      type: str
+      returned: always
+    security_groups:
+      description: Names of the security groups of its ports.
+      type: list
+      elements: str
+      returned: always
+    metadata:
+      description: The metadata.
+      type: dict
+      returned: always
+    tags:
+      description: The tags.
+      type: list
+      elements: str
+      returned: always
+    key_name:
+      description: Name of the keypair.
+      type: str
+      returned: always
+    launched_at:
+      description: When the guest first ran, as UTC in ISO 8601.
+      type: str
+      returned: always
+    placement:
+      description: What the scheduler said, in C(explanation).
+      type: dict
+      returned: when just placed
+instances:
+  description: All instances of the task.
+  returned: with O(count)
+  type: list
+  elements: dict
+"""
