@@ -1,0 +1,16 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stand-in for the pip bootstrap script that ansible-test would download: the pip that Python itself carries installs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+IGNORED = {"--no-setuptools", "--no-wheel"}
+
+if __name__ == "__main__":
+    for command in (["ensurepip"], ["pip", "install", *(word for word in sys.argv[1:] if word not in IGNORED)]):
+        subprocess.run([sys.executable, "-m", *command], check=True, stdin=subprocess.DEVNULL)
