@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from agentless_lab import host, lab, rootfs
+from agentless_lab import guest, host, lab, rootfs
 from agentless_lab.system import PREREQUISITES, LabError, lock, require, state_root
 
 
@@ -88,6 +88,10 @@ def _build(options: argparse.Namespace) -> None:
     print(rootfs.build(options.flavor, again=options.again))
 
 
+def _guest_image(options: argparse.Namespace) -> None:
+    print(guest.image(options.kernel, options.format))
+
+
 def _groups(given: Sequence[str]) -> dict[str, list[str]]:
     """Read `group=host,host` words."""
     groups: dict[str, list[str]] = {}
@@ -156,4 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
     build.add_argument("--again", action="store_true", help="even when it is there, to take in newer packages")
     build.add_argument("--prune", action="store_true", help="remove what earlier recipes left in the cache")
+
+    image = command("guest-image", _guest_image, "print the path of a small bootable guest, built when it is missing")
+    image.add_argument("--format", choices=guest.FORMATS, default="qcow2")
+    image.add_argument("--kernel", choices=sorted(guest.KERNELS), default="cloud",
+                       help="generic also has drivers for SATA and for NICs other than virtio, and starts slower")
     return parser

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -86,7 +87,7 @@ def start(host: Host, *, tree: Path, lower: tuple[Path, ...] = ()) -> None:
             f"--network-bridge={network.bridge(host.number)}", "--register=no", "--keep-unit", "--capability=all",
             "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
             f"--bind-ro={rootfs.pool()}:{rootfs.REPOSITORY}"]
-    argv += [f"--bind={device}" for device in DEVICES if os.path.exists(device)]
+    argv += [f"--bind={_node(host, device)}:{device}" for device in DEVICES if os.path.exists(device)]
     spec = {
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
         "overlay": f"lowerdir={layers},upperdir={host.upper},workdir={host.directory / 'work'}",
@@ -130,6 +131,15 @@ def erase(directory: Path) -> None:
         if not directory.exists():
             return
         time.sleep(0.05)
+
+
+def _node(host: Host, device: str) -> Path:
+    """A device node of the host's own: systemd in there sets owner and mode, and the machine's must stay as they are."""
+    node = host.directory / "dev" / Path(device).name
+    if not node.exists():
+        node.parent.mkdir(parents=True, exist_ok=True)
+        os.mknod(node, 0o600 | stat.S_IFCHR, os.stat(device).st_rdev)
+    return node
 
 
 def _network_unit(host: Host) -> str:

@@ -27,6 +27,8 @@ SERVICES = [
     "python3-libvirt", "python3-lxml", "python3-openvswitch", "python3-ovsdbapp", "python3-psycopg2",
     "qemu-block-extra", "qemu-system-x86", "qemu-utils", "socat", "ssl-cert", "tcpdump", "tgt", "xorriso",
 ]
+# Not installed anywhere, but in the repository of the hosts: roles may want them, and the test guest is made of them.
+ONLY_IN_POOL = ["busybox-static", "isc-dhcp-client", "linux-image-amd64", "linux-image-cloud-amd64"]
 FLAVORS = {"full": BASE + SERVICES, "bare": BASE}
 
 # Roles have to enable, configure and start these; the cache carries only their files.
@@ -34,14 +36,15 @@ LEFT_TO_ROLES = [
     "chrony.service", "libvirt-guests.service", "libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket",
     "libvirtd-admin.socket", "virtlogd.socket", "virtlogd-admin.socket", "virtlockd.socket", "virtlockd-admin.socket",
     "nginx.service", "openvswitch-switch.service", "ovs-record-hostname.service", "ovn-central.service",
-    "ovn-host.service", "ovn-controller.service", "postgresql.service", "tgt.service", "iscsid.socket",
+    "ovn-host.service", "ovn-controller.service", "ovn-northd.service", "ovn-ovsdb-server-nb.service",
+    "ovn-ovsdb-server-sb.service", "postgresql.service", "tgt.service", "iscsid.socket",
     "open-iscsi.service", "nftables.service", "lvm2-monitor.service",
 ]
 # Nothing in a container needs them, and each costs time at boot or wakes up during a measurement.
 NOT_IN_CONTAINERS = [
     "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
     "getty@tty1.service", "logrotate.timer", "dpkg-db-backup.timer", "systemd-pstore.service", "uuidd.socket",
-    "remote-fs.target", "blk-availability.service",
+    "remote-fs.target", "blk-availability.service", "dm-event.socket", "lvm2-lvmpolld.socket",
 ]
 
 CGROUP_UNIT = """\
@@ -75,7 +78,7 @@ done < /proc/self/mounts
 
 def key(flavor: str) -> str:
     """Name a root filesystem by everything that decides what is in it."""
-    recipe = json.dumps([RECIPE, SUITE, sorted(FLAVORS[flavor]), sorted(FLAVORS["full"]), CGROUP_UNIT, CGROUP_SCRIPT,
+    recipe = json.dumps([RECIPE, SUITE, sorted(FLAVORS[flavor]), sorted(FLAVORS["full"]), ONLY_IN_POOL, CGROUP_UNIT, CGROUP_SCRIPT,
                          LEFT_TO_ROLES, NOT_IN_CONTAINERS])
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
@@ -137,8 +140,9 @@ def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
         packages = temporary / "pool"
         packages.mkdir()
         # Without these two skips mmdebstrap deletes each package as soon as it is unpacked.
+        fetch = 'chroot "$1" apt-get --yes --download-only install ' + " ".join(ONLY_IN_POOL)
         argv += ["--skip=download/empty,essential/unlink", "--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives",
-                 f"--customize-hook=sync-out /var/cache/apt/archives {packages}"]
+                 f"--customize-hook={fetch}", f"--customize-hook=sync-out /var/cache/apt/archives {packages}"]
         argv += [SUITE, os.fspath(temporary / "root")]
         mirror = os.environ.get("AGENTLESS_LAB_MIRROR")
         argv += [mirror] if mirror else []
