@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Disk files of an instance: empty ones, and overlays over a cached image."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import files, images
+
+if TYPE_CHECKING:
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+
+# What a crafted image may cost: a gigabyte of address space, and time on the processor.
+LIMITS = ("prlimit", "--as=1073741824", "--cpu=30", "--core=0")
+TIMEOUT = 60
+
+
+def ensure(ctx: Context, where: str, disk: dict[str, Any]) -> bool:
+    """Make one disk when it is not there; says whether it was made."""
+    path = files.member(where, disk["name"])
+    if os.path.exists(path):
+        return False
+    form = _format(disk["format"])
+    size = int(disk["size"]) << 30
+    backing: list[str] = []
+    image = disk.get("image")
+    if image:
+        base, _downloaded = images.ensure(ctx, image)
+        needed = images.virtual_size(base, _format(image["format"]))
+        size = size or needed
+        if needed > size:
+            raise BackendError(
+                f"The image needs a disk of {-(-needed // (1 << 30))} GiB, and this one has {disk['size']}.",
+                error="ImageRefused",
+            )
+        if form == "raw":
+            raise BackendError("A raw disk cannot lie over an image; use qcow2.")
+        backing = ["-F", _format(image["format"]), "-b", base]
+    draft = path + ".new"
+    if os.path.lexists(draft):
+        os.unlink(draft)
+    ctx.effect("disk")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    ctx.run([*LIMITS, "qemu-img", "create", "-q", "-f", form, *backing, draft, str(size)], timeout=TIMEOUT)
+    os.rename(draft, path)
+    return True
+
+
+def _format(name: str) -> str:
+    if name not in images.FORMATS:
+        raise BackendError(f"Disks are raw or qcow2, not {name!r}: convert the image first.", "ImageRefused")
+    return str(name)

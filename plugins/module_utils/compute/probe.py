@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a guest really runs under KVM here, found by running one.
+
+``/dev/kvm`` being there says little: some machines have it and cannot run a 64-bit guest. So a guest of one boot sector
+goes to 64-bit mode and ends qemu with an exit status that only it can give.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import files
+
+if TYPE_CHECKING:
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+
+DEVICE = "/dev/kvm"
+PATIENCE = 15
+RAN = 0x2A << 1 | 1  # isa-debug-exit turns the byte written into this exit status
+_CODE = bytes.fromhex(
+    "fa31c08ed88ec0"  # cli; no segments
+    "66bf001000000f22df"  # page tables at 0x1000, as cr3
+    "6631c0b9000cfc66f3ab"  # cleared
+    "66c706001003200000"  # three levels:
+    "66c706002003300000"
+    "66c706003083000000"  # one page of 2 MiB, mapped to itself
+    "0f20e00c200f22e0"  # cr4: physical address extension
+    "66b9800000c00f3280cc010f30"  # the long mode bit
+    "0f0116787c"  # load the descriptor table below
+    "0f20c0660d010000800f22c0"  # cr0: paging and protection
+    "ea607c0800"  # into the 64-bit segment
+    "b02ae6f4f4ebfd"  # out 0xf4, 0x2a; halt for ever
+    "900000000000000000ffff0000009aaf00"  # descriptors: none, 64-bit code
+    "0f00687c0000"  # and the table of them
+)
+SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
+
+
+def kvm_runs(ctx: Context, emulator: str, version: int) -> bool:
+    """Whether the emulator runs a guest under KVM; the answer is remembered for this boot and this qemu."""
+    if os.uname().machine != "x86_64" or not os.path.exists(DEVICE):
+        return False
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        key = f"{stream.read().strip()} {emulator} {version}"
+    known = os.path.join(ctx.state_dir, "kvm.json")
+    try:
+        with open(known, encoding="utf-8") as stream:
+            answer = json.load(stream)
+        if answer.get("key") == key:
+            return bool(answer["runs"])
+    except (OSError, ValueError, AttributeError, KeyError):
+        pass
+    runs = _try(ctx, emulator)
+    if not ctx.check_mode:
+        os.makedirs(ctx.state_dir, mode=0o711, exist_ok=True)
+        files.replace(known, json.dumps({"key": key, "runs": runs}).encode(), mode=0o644)
+    return runs
+
+
+def _try(ctx: Context, emulator: str, accelerator: str = "kvm", cpu: str = "host") -> bool:
+    with tempfile.NamedTemporaryFile(prefix="agentless-", suffix=".img") as disk:
+        disk.write(SECTOR)
+        disk.flush()
+        argv = [emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "32"]
+        argv += ["-machine", f"q35,accel={accelerator}", "-cpu", cpu]
+        argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+        argv += ["-drive", f"file={disk.name},format=raw,if=none,id=d,readonly=on", "-device", "ide-hd,drive=d"]
+        try:
+            return ctx.run(argv, timeout=PATIENCE, check=False).returncode == RAN
+        except BackendError:
+            return False

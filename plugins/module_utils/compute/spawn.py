@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Making an instance on this host: disks, seed, domain, start.
+
+Each step looks before it acts, so a spawn that was killed anywhere is finished by the next one. A spawn that fails
+takes back what it made, unless the domain was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, disks, domains, files, iso
+
+if TYPE_CHECKING:
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+
+SEED = "seed.iso"
+SEED_LABEL = "cidata"
+SEED_FILES = frozenset({"meta-data", "user-data", "network-config", "vendor-data"})
+
+
+def spawn(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
+    """Operation: have the instance here as described, running unless ``start`` is false."""
+    instance_id = op["id"]
+    where = files.directory(ctx.state_dir, instance_id)
+    _check(op["xml"], instance_id)
+    if ctx.check_mode:
+        return {"changed": connection.find(instance_id) is None}
+    with files.held(where, create=True):
+        known = connection.find(instance_id)
+        if known is not None and known.isActive():
+            return {"changed": False, "state": connection.state(known)}
+        try:
+            return _made(ctx, op, where, known)
+        except BaseException as exc:
+            if known is None:
+                _take_back(instance_id, where)
+            if connection.libvirt is not None and isinstance(exc, connection.libvirt.libvirtError):
+                raise BackendError(f"libvirt could not make the instance: {exc}") from exc
+            raise
+
+
+def _made(ctx: Context, op: dict[str, Any], where: str, known: Any) -> dict[str, Any]:
+    changed = known is None
+    for disk in op.get("disks") or []:
+        changed |= disks.ensure(ctx, where, disk)
+    if op.get("seed"):
+        changed |= _seed(ctx, where, op["seed"])
+    before = known.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE) if known is not None else None
+    ctx.effect("define")
+    domain = connection.connect().defineXML(op["xml"])
+    changed |= domain.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE) != before
+    if op.get("start", True):
+        ctx.effect("start")
+        domain.create()
+        changed = True
+    return {"changed": changed, "state": connection.state(domain)}
+
+
+def _take_back(instance_id: str, where: str) -> None:
+    domain = connection.find(instance_id)
+    if domain is not None:
+        domains.erase(domain)
+    files.remove(where)
+
+
+def _seed(ctx: Context, where: str, texts: dict[str, str]) -> bool:
+    """Write the NoCloud volume, byte for byte what the controller sent."""
+    unknown = set(texts) - SEED_FILES
+    if unknown:
+        raise BackendError(f"A seed has no file {sorted(unknown)[0]!r}.")
+    path = files.member(where, SEED)
+    content = iso.image(SEED_LABEL, {name: text.encode("utf-8") for name, text in texts.items()})
+    if os.path.exists(path):
+        with open(path, "rb") as stream:
+            if stream.read() == content:
+                return False
+    ctx.effect("seed")
+    files.replace(path, content)
+    return True
+
+
+def _check(text: str, instance_id: str) -> None:
+    """The XML has to describe this instance: its UUID, and our record of it in the metadata."""
+    try:
+        tree = ElementTree.fromstring(text)
+    except ElementTree.ParseError as exc:
+        raise BackendError(f"The domain XML does not parse: {exc}.") from exc
+    record = tree.find(f"metadata/{{{connection.NAMESPACE}}}instance")
+    if tree.findtext("uuid") != instance_id or record is None or record.get("id") != instance_id:
+        raise BackendError(f"The domain XML is not that of instance {instance_id}.")

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One function for each family of devices."""
+
+from __future__ import annotations
+
+import ipaddress
+import string
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import Options
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import (
+    CONSOLE_LOG,
+    SEED,
+    Disk,
+    DomainSpec,
+    Nic,
+)
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.xml import Element, node
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+
+SPARE_PORTS = 4  # PCIe slots kept free for what is plugged in later
+MOST_QUEUES = 8
+_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
+_THROTTLES = tuple(f"{what}_{unit}_sec" for unit in ("bytes", "iops") for what in ("total", "read", "write"))
+
+
+def device_names(spec: DomainSpec, made: Options) -> list[str]:
+    """The target of each disk (``vda``, ``vdb``, ...), and last that of the seed."""
+    buses = [made.disk_bus] * len(spec.disks) + [cdrom_bus(spec, made)]
+    taken: dict[str, int] = {}
+    names = []
+    for bus in buses:
+        prefix = _PREFIX[bus]
+        place = taken.get(prefix, 0)
+        if place >= len(string.ascii_lowercase):
+            raise BadInput(f"An instance has at most {len(string.ascii_lowercase)} disks on one bus.")
+        taken[prefix] = place + 1
+        names.append(prefix + string.ascii_lowercase[place])
+    return names
+
+
+def cdrom_bus(spec: DomainSpec, made: Options) -> str:
+    """Where the config drive is plugged in."""
+    if made.cdrom_bus:
+        return made.cdrom_bus
+    if spec.arch != "x86_64":
+        return "scsi"
+    return "ide" if is_old(made) else "sata"
+
+
+def is_old(made: Options) -> bool:
+    """Whether the machine is the PC of 1996, without PCI Express."""
+    return made.machine is not None and (made.machine == "pc" or made.machine.startswith("pc-i440fx"))
+
+
+def disks(spec: DomainSpec, made: Options) -> list[Element]:
+    """The disks, the first one bootable, and the config drive."""
+    names = device_names(spec, made)
+    found = [_disk(spec, made, disk, names[place], place) for place, disk in enumerate(spec.disks)]
+    if spec.seed:
+        found.append(
+            node(
+                "disk",
+                node("driver", name="qemu", type="raw"),
+                node("source", file=spec.path(SEED)),
+                node("target", dev=names[-1], bus=cdrom_bus(spec, made)),
+                node("readonly"),
+                type="file",
+                device="cdrom",
+            )
+        )
+    return found
+
+
+def _disk(spec: DomainSpec, made: Options, disk: Disk, name: str, place: int) -> Element:
+    limits = [node(throttle, getattr(made, throttle)) for throttle in _THROTTLES if getattr(made, throttle)]
+    return node(
+        "disk",
+        node("driver", name="qemu", type=disk.format, cache=disk.cache, discard="unmap"),
+        node("source", file=spec.path(disk.name)),
+        _backing(disk),
+        node("target", dev=name, bus=made.disk_bus),
+        node("iotune", *limits) if limits else None,
+        node("serial", disk.serial) if disk.serial else None,
+        node("boot", order=1) if place == 0 else None,
+        type="file",
+        device="disk",
+    )
+
+
+def _backing(disk: Disk) -> Element:
+    """The whole chain is written down, so that libvirt looks into no file. The shared image keeps its owner."""
+    if disk.image is None:
+        return node("backingStore")
+    return node(
+        "backingStore",
+        node("format", type=disk.image.format),
+        node("source", node("seclabel", model="dac", relabel="no"), file=disk.image.path),
+        node("backingStore"),
+        type="file",
+    )
+
+
+def controllers(spec: DomainSpec, made: Options) -> list[Element]:
+    """SCSI where a disk wants it, USB only where something needs it, and PCIe ports for what is plugged in later."""
+    found = []
+    buses = {made.disk_bus} if spec.disks else set()
+    if spec.seed:
+        buses.add(cdrom_bus(spec, made))
+    if "scsi" in buses:
+        found.append(node("controller", type="scsi", index=0, model=made.scsi_model))
+    usb = "usb" in buses or made.input_bus == "usb" or made.pointer == "usbtablet"
+    found.append(node("controller", type="usb", index=0, model="qemu-xhci" if usb else "none"))
+    if not is_old(made):
+        used = len(spec.nics) + (len(spec.disks) if made.disk_bus == "virtio" else 0) + 6
+        found.append(node("controller", type="pci", index=0, model="pcie-root"))
+        found += [
+            node("controller", type="pci", index=place + 1, model="pcie-root-port")
+            for place in range(used + SPARE_PORTS)
+        ]
+    return found
+
+
+def interface(nic: Nic, made: Options, *, vcpus: int = 1, virt_type: str = "qemu") -> Element:
+    """A port of Open vSwitch; the interface id ties it to its logical port."""
+    queues = min(vcpus, MOST_QUEUES)
+    several = made.multiqueue and made.vif_model == "virtio" and queues > 1 and virt_type == "kvm"
+    return node(
+        "interface",
+        node("mac", address=nic.mac),
+        node("source", bridge=nic.bridge),
+        node("virtualport", node("parameters", interfaceid=nic.port_id), type="openvswitch"),
+        node("target", dev=nic.tap),
+        node("model", type=made.vif_model),
+        node("driver", name="vhost", queues=queues) if several else None,
+        node("mtu", size=nic.mtu) if nic.mtu else None,
+        type="bridge",
+    )
+
+
+def serial(spec: DomainSpec) -> list[Element]:
+    """One serial port: a terminal for ``virsh console`` and, at the same time, a log file."""
+    log = node("log", file=spec.path(CONSOLE_LOG), append="off") if spec.console_log else None
+    kind = "isa-serial" if spec.arch == "x86_64" else "system-serial"
+    return [
+        node("serial", log, node("target", type=kind, port=0), type="pty"),
+        node("console", node("target", type="serial", port=0), type="pty"),
+    ]
+
+
+def display(spec: DomainSpec, made: Options) -> list[Element]:
+    """VNC on one address, and the graphics card it shows."""
+    model = made.video or ("virtio" if spec.vnc_listen else "none")
+    found = [node("video", node("model", type=model, **({} if model == "none" else {"heads": 1, "primary": "yes"})))]
+    if spec.vnc_listen is None or model == "none":
+        return found
+    address = _management_address(spec.vnc_listen)
+    listen = node("listen", type="address", address=address)
+    return [node("graphics", listen, type="vnc", port=-1, autoport="yes", listen=address), *found]
+
+
+def _management_address(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise BadInput(f"VNC listens on an address, not on {text!r}.") from None
+    if address.is_unspecified or address.is_multicast:
+        raise BadInput(f"VNC listens on one address of the management network, not on {text}.")
+    return str(address)
+
+
+def inputs(made: Options) -> list[Element]:
+    """A pointer that knows where it is, where the image asks for one."""
+    if made.pointer == "usbtablet":
+        return [node("input", type="tablet", bus=made.input_bus or "usb")]
+    return [node("input", type="tablet", bus=made.input_bus)] if made.input_bus else []
+
+
+def extras(made: Options) -> list[Element]:
+    """Guest agent, random numbers, balloon, watchdog."""
+    found = []
+    if made.agent:
+        found.append(node("channel", node("target", type="virtio", name="org.qemu.guest_agent.0"), type="unix"))
+    if made.rng:
+        found.append(node("rng", node("backend", "/dev/urandom", model="random"), model=made.rng_model))
+    found.append(node("memballoon", node("stats", period=10), model="virtio"))
+    if made.watchdog and made.watchdog != "disabled":
+        found.append(node("watchdog", model="i6300esb", action=made.watchdog))
+    return found
