@@ -17,8 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import fragment_loader, module_loader
+from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
@@ -39,6 +41,8 @@ class Request:
     :param groups: the inventory's groups and their hosts.
     :param host: the inventory host that the task runs for.
     :param hostvars: the variables of each inventory host.
+    :param progress: tells the person at the terminal how long work goes on; shown with ``-v``, and always where the
+        variable ``agentless_progress`` is true.
     """
 
     args: Mapping[str, Any]
@@ -48,6 +52,7 @@ class Request:
     groups: Mapping[str, Sequence[str]]
     host: str
     hostvars: Mapping[str, Mapping[str, Any]]
+    progress: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ class CloudAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no ty
                 groups=variables.get("groups", {}),
                 host=str(variables.get("inventory_hostname", "localhost")),
                 hostvars=variables.get("hostvars", {}),
+                progress=_teller(variables),
             )
             outcome = type(self).flow(request)
         finally:
@@ -117,6 +123,12 @@ class CloudAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no ty
         if self._task.diff and outcome.changes:
             served["diff"] = changes.render(outcome.changes, outcome.header)
         return served
+
+
+def _teller(variables: Mapping[str, Any]) -> Callable[[str], None]:
+    always = boolean(variables.get("agentless_progress", False))
+    display = Display()
+    return lambda line: display.display(f"    {line}") if always else display.v(line)
 
 
 class _Identities:

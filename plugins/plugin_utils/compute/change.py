@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changes to an instance that exists: its words, its groups, its networks, its power.
+
+The database moves first; a port being plugged or unplugged says so in its status, and a port whose groups have changed
+says ``PENDING`` until the network has them. A run that dies in between is finished by the next one, which looks for
+these marks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import catalog, entry, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, quota, records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
+
+SETTLED = frozenset({"ACTIVE", "SHUTOFF"})
+PENDING, PLUGGING, UNPLUGGING, DONE = "PENDING", "PLUGGING", "UNPLUGGING", "ACTIVE"
+VERB = {"running": "start", "stopped": "stop", "rebooted": "reboot"}
+
+
+def alter(request: Request, wish: Wanted, found: Found, differing: Sequence[Difference]) -> None:
+    """Write the differences down and carry them out.
+
+    :raises CloudError: Conflict, AddressExhausted, AddressInUse, QuotaExceeded, or what a host said.
+    """
+    with request.conductor.transaction() as conn:
+        for one in differing:
+            instances.move(conn, one.guest.id, SETTLED, **one.values)
+            instances.begin_action(conn, one.guest.id, "update", request.conductor.actor)
+            _mark_ports(conn, wish, found, one)
+    carry_out(request, [one.guest.id for one in differing], timeout=wish.timeout)
+
+
+def carry_out(request: Request, ids: Sequence[str], *, timeout: int) -> None:
+    """Bring ports that carry a mark to where the mark says, on the network and on the hosts, and take the mark off.
+
+    :raises CloudError: the first failure; the marks stay for the next run.
+    """
+    with request.conductor.read() as conn:
+        crowd = orders.load(conn, ids)
+        wires = orders.wiring(conn, crowd)
+    marked = [(guest, port) for guest in crowd for port in guest.ports if port.record["status"] != DONE]
+    if marked:
+        staying = [orders.Guest(g.record, g.host, (p,)) for g, p in marked if p.record["status"] != UNPLUGGING]
+        _send_network(request, orders.network_operations(staying, wires), timeout)
+        _send_hosts(request, marked, timeout)
+        _send_network(
+            request,
+            [
+                {"op": "port_absent", "id": port.record["id"], "generation": port.record["generation"]}
+                for _guest, port in marked
+                if port.record["status"] == UNPLUGGING
+            ],
+            timeout,
+        )
+    with request.conductor.transaction() as conn:
+        for guest, port in marked:
+            if port.record["status"] == UNPLUGGING:
+                ipam.delete_ports(conn, [port.record["id"]])
+                quota.give(conn, guest.record["project_id"], ports=1)
+            else:
+                records.update(conn, network.ports, port.record["id"], status=DONE)
+        for guest in crowd:
+            entry.close_action(conn, guest.id, "success")
+
+
+def power(request: Request, wish: Wanted, crowd: Sequence[orders.Guest]) -> None:
+    """Start, stop or reboot guests, one call to each host, and write down how they are.
+
+    :raises CloudError: what the first failing host said; the others are done and written down.
+    """
+    by_host: dict[str, list[orders.Guest]] = defaultdict(list)
+    for guest in crowd:
+        by_host[guests.host_of(guest)["name"]].append(guest)
+    with request.conductor.transaction() as conn:
+        renewed = {guest.id: instances.move(conn, guest.id, SETTLED) for guest in crowd}
+        instances.begin_actions(conn, [guest.id for guest in crowd], VERB[wish.state], request.conductor.actor)
+    calls = [
+        Call(
+            host,
+            "compute_backend",
+            [
+                {
+                    "op": VERB[wish.state],
+                    "id": guest.id,
+                    "generation": renewed[guest.id]["generation"],
+                    "timeout": wish.timeout,
+                }
+                for guest in there
+            ],
+            timeout=wish.timeout + 60,
+        )
+        for host, there in sorted(by_host.items())
+    ]
+    errors: dict[str, CloudError] = {}
+    for reply in request.rpc.map(calls):
+        for place, guest in enumerate(by_host[reply.host]):
+            if reply.error is not None:
+                errors[guest.id] = reply.error
+            elif not reply.results[place]["ok"]:
+                errors[guest.id] = failure(reply.host, reply.results[place])
+    _write_power(request, wish, crowd, errors)
+    if errors:
+        raise next(iter(errors.values()))
+
+
+def observed(request: Request, crowd: Sequence[orders.Guest]) -> dict[str, str]:
+    """What the hosts say of the guests' power: ``running``, ``shutdown``, ``absent``, ..., by instance id.
+
+    :raises CloudError: a host cannot be asked.
+    """
+    by_host: dict[str, list[str]] = defaultdict(list)
+    for guest in crowd:
+        by_host[guests.host_of(guest)["name"]].append(guest.id)
+    calls = [Call(host, "compute_backend", [{"op": "inspect", "ids": ids}]) for host, ids in sorted(by_host.items())]
+    seen: dict[str, str] = {}
+    for reply in request.rpc.map(calls) if calls else []:
+        found = request.rpc.results(reply)[0].get("instances") or {}
+        for key in by_host[reply.host]:
+            state = found.get(key, {}).get("state") if isinstance(found, dict) else None
+            seen[key] = str(state or "absent")
+    return seen
+
+
+def _write_power(request: Request, wish: Wanted, crowd: Sequence[orders.Guest], errors: dict[str, CloudError]) -> None:
+    with request.conductor.transaction() as conn:
+        for guest in crowd:
+            error = errors.get(guest.id)
+            if error is None:
+                state = "shutdown" if wish.state == "stopped" else "running"
+                instances.move(conn, guest.id, SETTLED, status=STATUS_OF[wish.state], power_state=state)
+            detail = {"error": error.error, "msg": error.msg} if error else None
+            entry.close_action(conn, guest.id, "error" if error else "success", detail)
+
+
+def _mark_ports(conn: Any, wish: Wanted, found: Found, one: Difference) -> None:
+    """New ports, ports that go, and new groups, each with its mark."""
+    for port in one.unplug:
+        records.update(conn, network.ports, port.record["id"], status=UNPLUGGING)
+    for key, wanted in one.secgroups.items():
+        records.update(conn, network.ports, key, status=PENDING)
+        conn.execute(sa.delete(network.port_secgroups).where(network.port_secgroups.c.port_id == key))
+        rows = [{"port_id": key, "secgroup_id": group} for group in wanted]
+        if rows:
+            conn.execute(sa.insert(network.port_secgroups), rows)
+    if not one.plug:
+        return
+    default = secgroups.ensure_default(conn, found.project_id)["id"]
+    quota.take(conn, found.project_id, ports=len(one.plug))
+    made = ipam.create_ports(
+        conn, [entry.port_values(wish, found, nic, default, position) | {"instance_id": one.guest.id} for position, nic in one.plug]
+    )
+    for port in made:
+        conn.execute(sa.update(network.ports).where(network.ports.c.id == port["id"]).values(status=PLUGGING))
+
+
+def _send_network(request: Request, operations: list[dict[str, Any]], timeout: int) -> None:
+    if operations:
+        request.rpc.call(Call(guests.central(request), "network_backend", operations, timeout=timeout))
+
+
+def _send_hosts(request: Request, marked: Iterable[tuple[orders.Guest, orders.Port]], timeout: int) -> None:
+    by_host: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for guest, port in marked:
+        operation = _nic_operation(guest, port)
+        if operation is not None:
+            by_host[guests.host_of(guest)["name"]].append(operation)
+    calls = [Call(host, "compute_backend", there, timeout=timeout) for host, there in sorted(by_host.items())]
+    for reply in request.rpc.map(calls) if calls else []:
+        request.rpc.results(reply)
+
+
+def _nic_operation(guest: orders.Guest, port: orders.Port) -> dict[str, Any] | None:
+    shared = {"id": guest.id, "generation": guest.record["generation"]}
+    if port.record["status"] == PLUGGING:
+        return {**shared, "op": "attach_nic", "xml": guests.nic_xml(guest, port)}
+    if port.record["status"] == UNPLUGGING:
+        return {**shared, "op": "detach_nic", "mac": port.record["mac_address"]}
+    return None

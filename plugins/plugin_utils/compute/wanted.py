@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a task asks of an instance: its options as values, checked as far as they can be without the database."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+
+LONGEST_NAME = 255
+MOST_AT_ONCE = 1000  # instances of one task: one transaction, and one message to each host
+
+
+@dataclass(frozen=True)
+class Nic:
+    """One port asked for; ``security_groups`` None means those of the instance."""
+
+    network: str
+    fixed_ip: str | None = None
+    mac_address: str | None = None
+    security_groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One task's wish. None means that the user did not say."""
+
+    names: tuple[str, ...]
+    state: str
+    counted: bool
+    flavor: str | None
+    image: str | None
+    nics: tuple[Nic, ...] | None
+    security_groups: tuple[str, ...] | None
+    key_name: str | None
+    userdata: str | None
+    metadata: Mapping[str, str] | None
+    tags: tuple[str, ...] | None
+    server_group: str | None
+    hints: Mapping[str, Any]
+    zone: str | None
+    host: str | None
+    config_drive: bool
+    wait: bool
+    timeout: int
+
+
+def wanted(args: Mapping[str, Any]) -> Wanted:
+    """The wish in the options of the module ``instance``.
+
+    :raises BadInput: an option that cannot be meant.
+    """
+    names = _names(args["name"], args.get("count"))
+    if args["timeout"] < 1:
+        raise BadInput(f"timeout is {args['timeout']}; it must be at least 1 second.")
+    return Wanted(
+        names=names,
+        state=args["state"],
+        counted=args.get("count") is not None,
+        flavor=args.get("flavor"),
+        image=args.get("image"),
+        nics=_nics(args, len(names)),
+        security_groups=_optional_tuple(args.get("security_groups")),
+        key_name=args.get("key_name"),
+        userdata=args.get("userdata"),
+        metadata=_metadata(args.get("metadata")),
+        tags=None if args.get("tags") is None else tuple(sorted({label("tag", tag) for tag in args["tags"]})),
+        server_group=args.get("server_group"),
+        hints=args.get("scheduler_hints") or {},
+        zone=args.get("zone"),
+        host=args.get("host"),
+        config_drive=args["config_drive"],
+        wait=args["wait"],
+        timeout=args["timeout"],
+    )
+
+
+def label(kind: str, text: str) -> str:
+    """A name that a person gives. It never reaches a path, a shell or a template, so it may hold almost anything.
+
+    :raises BadInput: it is empty, longer than 255 characters or holds control characters.
+    """
+    if not text or len(text) > LONGEST_NAME:
+        raise BadInput(f"A {kind} has 1 to {LONGEST_NAME} characters; this one has {len(text)}.")
+    if any(unicodedata.category(char).startswith("C") for char in text):
+        raise BadInput(f"The {kind} {text!r} holds control characters, which no name may.")
+    return text
+
+
+def _names(name: str, count: int | None) -> tuple[str, ...]:
+    label("name", name)
+    if count is None:
+        return (name,)
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise BadInput(f"count is {count}; one task takes 1 to {MOST_AT_ONCE} instances.")
+    return tuple(label("name", f"{name}-{number}") for number in range(1, count + 1))
+
+
+def _nics(args: Mapping[str, Any], count: int) -> tuple[Nic, ...] | None:
+    if args.get("networks") is not None and args.get("nics") is not None:
+        raise BadInput("networks and nics are both given; name each port in one of them.")
+    if args.get("networks") is not None:
+        return tuple(Nic(network) for network in args["networks"])
+    if args.get("nics") is None:
+        return None
+    nics = tuple(
+        Nic(nic["network"], nic.get("fixed_ip"), nic.get("mac_address"), _optional_tuple(nic.get("security_groups")))
+        for nic in args["nics"]
+    )
+    if count > 1 and any(nic.fixed_ip or nic.mac_address for nic in nics):
+        raise BadInput("fixed_ip and mac_address name one port; they cannot go with a count above 1.")
+    return nics
+
+
+def _optional_tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _metadata(given: Mapping[str, Any] | None) -> dict[str, str] | None:
+    if given is None:
+        return None
+    for key, value in given.items():
+        if isinstance(value, (dict, list)):
+            raise BadInput(f"metadata {key!r} is not a text. Metadata are texts by text; encode the value yourself.")
+    return {label("metadata key", str(key)): str(value) for key, value in given.items()}
