@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from agentless_lab import guest, host, lab, rootfs
+from agentless_lab import console, guest, host, lab, rootfs
 from agentless_lab.system import PREREQUISITES, LabError, lock, require, state_root
 
 
@@ -88,6 +88,13 @@ def _build(options: argparse.Namespace) -> None:
     print(rootfs.build(options.flavor, again=options.again))
 
 
+def _console_run(options: argparse.Namespace) -> int:
+    reach = lab.ssh(lab.find(options.name, options.host))
+    code, output = console.run_in_guest(reach, options.domain, options.command, timeout=options.timeout)
+    sys.stdout.write(output)
+    return code
+
+
 def _guest_image(options: argparse.Namespace) -> None:
     print(guest.image(options.kernel, options.format))
 
@@ -155,6 +162,11 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument("command", nargs=argparse.REMAINDER, metavar="-- WORD ...")
         if name == "start":
             made.add_argument("--timeout", type=float, default=60, metavar="SECONDS")
+
+    inside = command("console-run", _console_run, "run a command line in a guest, through its serial console")
+    for word in ("name", "host", "domain", "command"):
+        inside.add_argument(word, metavar=word.upper())
+    inside.add_argument("--timeout", type=float, default=30, metavar="SECONDS")
 
     build = command("build", _build, "build the cached root filesystem and print its path")
     build.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
