@@ -57,4 +57,6 @@ def _file(url: sa.URL) -> sa.URL:
 
 def shown(url: sa.URL) -> str:
     """The address as messages may show it: without password and options."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)

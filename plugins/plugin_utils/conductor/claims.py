@@ -56,9 +56,12 @@ def claim_many(conn: sa.Connection, claims: Sequence[Claim]) -> None:
     sums: Counter[_Room] = Counter()
     for row in new:
         sums[row["host_id"], row["resource_class"]] += row["amount"]
-    with conn.begin_nested():
-        _take(conn, sums)
-        conn.execute(sa.insert(allocations), new)
+    with conn.begin_nested() as savepoint:
+        if _take(conn, sums):
+            conn.execute(sa.insert(allocations), new)
+            return
+        savepoint.rollback()
+    raise _lost(conn, sums)
 
 
 def release(conn: sa.Connection, consumer_id: str, host_id: str | None = None) -> None:
@@ -91,14 +94,14 @@ def held_by(conn: sa.Connection, consumer_id: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _take(conn: sa.Connection, sums: Mapping[_Room, int]) -> None:
+def _take(conn: sa.Connection, sums: Mapping[_Room, int]) -> bool:
+    """Raise every sum; whether all of them found room."""
     after = inventories.c.used + sa.bindparam("amount")
     room = (inventories.c.total - inventories.c.reserved) * inventories.c.allocation_ratio
     raised = sa.update(inventories).where(*_bound_room(), after <= room).values(used=after)
     parameters = _parameters(sums)
     # One statement for all rows; the driver sums the rows that each set of parameters met.
-    if conn.execute(raised, parameters).rowcount != len(parameters):
-        raise _lost(conn, sums)
+    return conn.execute(raised, parameters).rowcount == len(parameters)
 
 
 def _bound_room() -> list[sa.ColumnElement[bool]]:
@@ -139,7 +142,7 @@ def _held(conn: sa.Connection, claims: Sequence[Claim]) -> dict[tuple[str, str],
 
 
 def _lost(conn: sa.Connection, sums: Mapping[_Room, int]) -> ClaimLost:
-    """Say which host had no room; the savepoint has not been left yet, so rows that were raised are told apart."""
+    """Say which host had no room."""
     ids = sorted({host for host, _name in sums})
     query = sa.select(inventories, hosts.c.name.label("host")).join(hosts).where(inventories.c.host_id.in_(ids))
     found = {(row["host_id"], row["resource_class"]): row for row in conn.execute(query).mappings()}

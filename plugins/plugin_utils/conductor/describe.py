@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Instances as users see them: seven queries, however many there are."""
+"""Instances as users see them: five queries, however many there are."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def describe(
     rows = _instances(conn, project_id, names, ids)
     if not rows:
         return []
-    chosen = names is not None or ids is not None
-    ports = _ports(conn, project_id, [row["id"] for row in rows] if chosen else None)
+    chosen = None if names is None and ids is None else [row["id"] for row in rows]
+    ports = _ports(conn, project_id, chosen)
     mine = _by_instance(ports)
-    addresses = _addresses(conn, ports)
-    groups = _groups(conn, ports)
-    cells = _cells(conn, project_id, [row["id"] for row in rows] if chosen else None)
+    addresses = _addresses(conn, project_id, chosen)
+    groups = _groups(conn, project_id, chosen)
+    cells = _cells(conn, project_id, chosen)
     return [_shown(row, mine[row["id"]], addresses, groups, cells) for row in rows]
 
 
@@ -121,21 +121,25 @@ def _by_instance(ports: list[Mapping[str, Any]]) -> defaultdict[str, list[Mappin
     return found
 
 
-def _addresses(conn: sa.Connection, ports: list[Mapping[str, Any]]) -> defaultdict[str, list[Mapping[str, Any]]]:
-    addresses, subnets = cloud.addresses, cloud.subnets
+def _addresses(
+    conn: sa.Connection, project_id: str | None, chosen: list[str] | None
+) -> defaultdict[str, list[Mapping[str, Any]]]:
+    addresses, subnets, ports = cloud.addresses, cloud.subnets, cloud.ports
     found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    query = sa.select(addresses.c.port_id, addresses.c.address, subnets.c.ip_version).join_from(addresses, subnets)
-    query = query.where(addresses.c.port_id.in_([port["id"] for port in ports]))
-    for row in conn.execute(query.order_by(subnets.c.ip_version, addresses.c.number)).mappings():
+    columns = (addresses.c.port_id, addresses.c.address, subnets.c.ip_version)
+    query = sa.select(*columns).join_from(addresses, subnets).join(ports, addresses.c.port_id == ports.c.id)
+    query = _of(query, ports, project_id, chosen).order_by(subnets.c.ip_version, addresses.c.number)
+    for row in conn.execute(query).mappings():
         found[row["port_id"]].append(dict(row))
     return found
 
 
-def _groups(conn: sa.Connection, ports: list[Mapping[str, Any]]) -> defaultdict[str, list[str]]:
-    links, secgroups = cloud.port_secgroups, cloud.secgroups
+def _groups(conn: sa.Connection, project_id: str | None, chosen: list[str] | None) -> defaultdict[str, list[str]]:
+    links, secgroups, ports = cloud.port_secgroups, cloud.secgroups, cloud.ports
     found: defaultdict[str, list[str]] = defaultdict(list)
     query = sa.select(links.c.port_id, secgroups.c.name).join_from(links, secgroups)
-    for port_id, name in conn.execute(query.where(links.c.port_id.in_([port["id"] for port in ports]))):
+    query = _of(query.join(ports, links.c.port_id == ports.c.id), ports, project_id, chosen)
+    for port_id, name in conn.execute(query):
         found[port_id].append(name)
     return found
 

@@ -57,10 +57,12 @@ def get(conn: sa.Connection, table: sa.Table, name_or_id: str, *, project_id: st
 def find(conn: sa.Connection, table: sa.Table, name_or_id: str, *, project_id: str | None = None) -> Record | None:
     """Like :func:`get`, with None for a record that is not there."""
     _storable({"name": name_or_id})
-    named = table.c.id == name_or_id
+    mine = visible(table, project_id)
+    asked = table.c.id == name_or_id
     if "name" in table.c:
-        named = named | (table.c.name == name_or_id)
-    rows = [dict(row) for row in conn.execute(sa.select(table).where(named, visible(table, project_id))).mappings()]
+        # Written out so that each side finds its own index: the id's, and that of project and name.
+        asked = sa.and_(asked, mine) | sa.and_(table.c.name == name_or_id, mine)
+    rows = [dict(row) for row in conn.execute(sa.select(table).where(asked)).mappings()]
     # An id is never ambiguous; a project's own name hides the same name shared by others.
     ranked = [row for row in rows if row["id"] == name_or_id] or [
         row for row in rows if project_id is not None and row.get("project_id") == project_id
