@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A playbook made of the EXAMPLES in the modules' documentation, so that a test can run every one of them.
+
+The examples tell one story in one cloud. They run in the order of the modules given: first what makes and changes,
+then the questions (``_info``), then what removes things, backwards. Run it twice to see that nothing changes.
+
+    python examples_playbook.py --modules secgroup network image instance --set image.filename=/tmp/guest.qcow2
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "agentless.cloud."
+# In the order in which one needs the other.
+PLANNED = ("project", "cell", "host", "flavor", "keypair", "server_group")
+LIVE = ("secgroup", "network", "image", "instance")
+Task = dict[str, Any]
+
+
+def examples(module: str) -> list[Task]:
+    """The tasks in the EXAMPLES of a module."""
+    tree = ast.parse((ROOT / "plugins" / "modules" / f"{module}.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(name, ast.Name) and name.id == "EXAMPLES" for name in node.targets
+        ):
+            found = yaml.safe_load(ast.literal_eval(node.value))
+            return [task for item in found for task in (item.get("tasks", [item]) if isinstance(item, dict) else [])]
+    raise SystemExit(f"{module}: no EXAMPLES")
+
+
+def call(task: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The module of ours that a task calls, without prefix, and its arguments; an empty name for another's module."""
+    for key, value in task.items():
+        if key.startswith(PREFIX):
+            return key.removeprefix(PREFIX), value or {}
+    return "", {}
+
+
+def removes(task: Mapping[str, Any]) -> bool:
+    return call(task)[1].get("state") == "absent"
+
+
+def adapted(task: Task, changes: Mapping[str, Mapping[str, Any]]) -> Task:
+    """The task with options replaced, where it gives them: a test has fewer hosts and other files than the story."""
+    module, arguments = call(task)
+    wanted = changes.get(module, {})
+    if not wanted:
+        return task
+    return {**task, PREFIX + module: {key: wanted.get(key, value) for key, value in arguments.items()}}
+
+
+def playbook(
+    modules: Sequence[str],
+    *,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    removing: bool = True,
+    host: str = "localhost",
+) -> list[dict[str, Any]]:
+    """One play with every example of these modules and of their ``_info``."""
+    making: list[Task] = []
+    asking: list[Task] = []
+    undoing: list[Task] = []
+    for module in modules:
+        tasks = [adapted(task, changes or {}) for task in examples(module)]
+        making += [task for task in tasks if not removes(task)]
+        undoing[:0] = [task for task in tasks if removes(task)]
+        asking += examples(f"{module}_info")
+    tasks = [*making, *asking, *(undoing if removing else [])]
+    return [{"name": "Every example", "hosts": host, "gather_facts": False, "tasks": tasks}]
+
+
+def settings(words: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """``image.filename=/x`` as ``{"image": {"filename": "/x"}}``."""
+    found: dict[str, dict[str, Any]] = {}
+    for word in words:
+        path, _sign, value = word.partition("=")
+        module, _dot, option = path.partition(".")
+        found.setdefault(module, {})[option] = yaml.safe_load(value)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--modules", nargs="+", default=LIVE, help="in this order; default: %(default)s")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="MODULE.OPTION=VALUE", help="replace an option where it is given"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave out the examples that remove")
+    parser.add_argument("--host", default="localhost", help="the play's host; default: %(default)s")
+    arguments = parser.parse_args(argv)
+    plays = playbook(
+        arguments.modules, changes=settings(arguments.set), removing=not arguments.keep, host=arguments.host
+    )
+    yaml.safe_dump(plays, sys.stdout, sort_keys=False, width=150)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

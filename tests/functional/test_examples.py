@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every example in the documentation runs. Here: those that need no machine; the molecule scenario runs the others."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.functional.examples_playbook import LIVE, PLANNED, PREFIX, ROOT, adapted, call, examples, playbook, settings
+
+RECAP = re.compile(r"ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Someone's home with the files that the examples name."""
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada", "-f", str(ssh / "id_ed25519")], check=True
+    )
+    for name in ("operators.pub", "ada.pub"):
+        (tmp_path / name).write_text((ssh / "id_ed25519.pub").read_text())
+    return tmp_path
+
+
+def run(home: Path, name: str, plays: list[dict[str, Any]], *options: str) -> tuple[int, int, str]:
+    """ansible-playbook over these plays: tasks that were ok, tasks that changed something, and what it said."""
+    file = home / name
+    file.write_text(yaml.safe_dump(plays, sort_keys=False))
+    inventory = home / "hosts.yml"
+    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+    environment = {
+        **os.environ,
+        "HOME": str(home / "home"),
+        "AGENTLESS_DATABASE": str(home / "cloud.db"),
+        "ANSIBLE_HOME": str(home / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    argv = [program, "-i", str(inventory), str(file), *options]
+    done = subprocess.run(
+        argv, cwd=home, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    said = done.stdout + done.stderr
+    recap = RECAP.search(said)
+    assert done.returncode == 0, said
+    assert recap, said
+    return int(recap[1]), int(recap[2]), said
+
+
+def test_examples_without_a_machine_run(home: Path) -> None:
+    making = playbook(PLANNED, removing=False)
+    ok, changed, said = run(home, "make.yml", making)
+    assert ok >= len(making[0]["tasks"])
+    assert changed
+    _ok, changed, said = run(home, "again.yml", making, "--diff")
+    assert changed == 0, said
+    run(home, "all.yml", playbook(PLANNED))
+
+
+def test_every_public_module_is_run_somewhere() -> None:
+    modules = {
+        path.stem.removesuffix("_info")
+        for path in (ROOT / "plugins/modules").glob("*.py")
+        if not path.stem.endswith("_backend")
+    }
+    assert modules - {"__init__"} == {*PLANNED, *LIVE}
+
+
+@pytest.mark.parametrize("module", [*PLANNED, *LIVE])
+def test_examples_are_found(module: str) -> None:
+    assert any(call(task)[0] == module for task in examples(module))
+    assert any(call(task)[0] == f"{module}_info" for task in examples(f"{module}_info"))
+
+
+def test_options_are_replaced_only_where_given() -> None:
+    task = {"name": "x", f"{PREFIX}instance": {"name": "a", "count": 10}}
+    changed = adapted(task, settings(["instance.count=2", "instance.host=b", "image.filename=/c"]))
+    assert changed == {"name": "x", f"{PREFIX}instance": {"name": "a", "count": 2}}
