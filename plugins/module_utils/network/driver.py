@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
-from ansible_collections.agentless.cloud.plugins.module_utils.network import operations, report
+from ansible_collections.agentless.cloud.plugins.module_utils.network import operations, report, sight
 from ansible_collections.agentless.cloud.plugins.module_utils.network.model import Model
 from ansible_collections.agentless.cloud.plugins.module_utils.network.northbound import SOCKET, Northbound
 
@@ -45,7 +45,7 @@ def batch(ctx: Context, wanted: list[Operation], *, remote: str = SOCKET) -> lis
 
 def _change(ctx: Context, wanted: list[Operation], remote: str) -> list[Result]:
     """One transaction for all; if the database refuses it, one for each, so that the refusal has a name."""
-    connection = Northbound(operations.conditions(wanted), remote=remote)
+    connection = Northbound(sight.conditions(wanted), remote=remote)
     try:
         results, model = _see_and_plan(connection, wanted)
         if ctx.check_mode or model.empty:
@@ -77,7 +77,7 @@ def _one_by_one(connection: Northbound, wanted: list[Operation], planned: list[R
 
 def _see_and_plan(connection: Northbound, wanted: list[Operation]) -> tuple[list[Result], Model]:
     tables = connection.tables()
-    connection.also(operations.conditions_of_ports(list(tables["Logical_Switch_Port"].values())))
+    connection.also(sight.of_ports(list(tables["Logical_Switch_Port"].values())))
     return plan(connection.tables(), wanted)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.network.model import Model, Tables
-from ansible_collections.agentless.cloud.plugins.module_utils.network.operations import Conditions
+from ansible_collections.agentless.cloud.plugins.module_utils.network.sight import Conditions
 
 try:
     from ovs import jsonrpc, poller, stream
@@ -34,6 +34,9 @@ COLUMNS = {
     "Logical_Switch": ["name", "ports", "dns_records", "external_ids"],
     "Logical_Switch_Port": [
         "name",
+        "type",
+        "options",
+        "tag",
         "addresses",
         "port_security",
         "dhcpv4_options",

@@ -14,7 +14,6 @@ from ansible_collections.agentless.cloud.plugins.module_utils.network import row
 from ansible_collections.agentless.cloud.plugins.module_utils.network.model import Model, Row
 
 Operation = dict[str, Any]
-Conditions = dict[str, list[Any]]
 
 # A batch is worked in this order, so that a port finds its network and groups whatever the order of the call.
 ORDER = ("secgroup", "network", "port", "port_absent", "network_absent", "secgroup_absent")
@@ -28,37 +27,6 @@ def apply(model: Model, operation: Operation) -> bool:
     model.touched = False
     _HANDLERS[operation["op"]](model, operation)
     return model.touched
-
-
-def conditions(operations: list[Operation]) -> Conditions:
-    """Which rows the operations need to see: only those are read, however large the cloud is."""
-    needed: Conditions = {}
-    for operation in operations:
-        kind, own = operation["op"], operation.get("id")
-        if kind in ("network", "network_absent"):
-            _want_network(needed, own)
-        elif kind in ("secgroup", "secgroup_absent"):
-            _want_group(needed, rules.group_name(str(own)), own)
-        elif kind in ("port", "port_absent"):
-            _want(needed, "Logical_Switch_Port", "name", own)
-            _want_group(needed, rules.DROP_GROUP, "drop")
-        if kind == "port":
-            _want_network(needed, operation.get("network_id"))
-            for group in operation.get("secgroups") or []:
-                _want(needed, "Port_Group", "name", rules.group_name(str(group)))
-    return needed
-
-
-def conditions_of_ports(ports: list[Row]) -> Conditions:
-    """The further rows that hold ports which exist already."""
-    needed: Conditions = {}
-    for port in ports:
-        for table in ("Port_Group", "Logical_Switch"):
-            needed.setdefault(table, []).append(["ports", "includes", ["set", [["uuid", port["_uuid"]]]]])
-        network_id = port["external_ids"].get(rows.NETWORK)
-        if network_id:
-            needed.setdefault("DNS", []).append(_tied(rows.NETWORK, network_id))
-    return needed
 
 
 def network(model: Model, operation: Operation) -> None:
@@ -84,14 +52,17 @@ def network(model: Model, operation: Operation) -> None:
     for options in wanted.values():
         model.insert("DHCP_Options", options)
     _dns_of(model, switch)
+    _uplink(model, switch, rows.provider_columns(operation))
 
 
 def network_absent(model: Model, operation: Operation) -> None:
     """No switch, no DHCP options and no DNS rows of the network; refused while ports are on it."""
     own = values.uuid_text(operation.get("id"))
     switch = model.named("Logical_Switch", own)
-    if switch is not None and switch["ports"]:
-        raise BackendError(f"Network {own} still has {len(switch['ports'])} ports in OVN.", error="InUse")
+    if switch is not None:
+        _uplink(model, switch, None)
+        if switch["ports"]:
+            raise BackendError(f"Network {own} still has {len(switch['ports'])} ports in OVN.", error="InUse")
     for row in model.tied("DHCP_Options", rows.NETWORK, own) + model.tied("DNS", rows.NETWORK, own):
         model.delete(row)
     if switch is not None:
@@ -169,6 +140,19 @@ _HANDLERS: dict[str, Callable[[Model, Operation], None]] = {
     "secgroup": secgroup,
     "secgroup_absent": secgroup_absent,
 }
+
+
+def _uplink(model: Model, switch: Row, wanted: dict[str, Any] | None) -> None:
+    """The port that joins the switch to a physical network, or none."""
+    row = model.named("Logical_Switch_Port", rows.provider_port(switch["name"]))
+    if row is not None and row["_uuid"] in switch["ports"]:
+        if wanted is None:
+            model.remove(switch, "ports", row["_uuid"])
+        else:
+            model.update(row, wanted)
+    elif wanted is not None:
+        row = model.insert("Logical_Switch_Port", {"name": rows.provider_port(switch["name"]), **wanted})
+        model.add(switch, "ports", row["_uuid"])
 
 
 def _needed(model: Model, table: str, name: str, what: str) -> Row:
@@ -268,22 +252,3 @@ def _keep_identity(model: Model, row: Row, wanted: Mapping[str, str]) -> None:
     same_but_generation = {**wanted, rows.GENERATION: row["external_ids"].get(rows.GENERATION)}
     quiet = same_but_generation == {rows.GENERATION: None, **row["external_ids"]}
     model.update(row, {"external_ids": dict(wanted)}, quiet=quiet)
-
-
-def _want(needed: Conditions, table: str, column: str, value: Any) -> None:
-    needed.setdefault(table, []).append([column, "==", str(value)])
-
-
-def _want_network(needed: Conditions, network_id: Any) -> None:
-    _want(needed, "Logical_Switch", "name", network_id)
-    for table in ("DHCP_Options", "DNS"):
-        needed.setdefault(table, []).append(_tied(rows.NETWORK, str(network_id)))
-
-
-def _want_group(needed: Conditions, name: str, owner: Any) -> None:
-    _want(needed, "Port_Group", "name", name)
-    needed.setdefault("ACL", []).append(_tied(rules.OWNER, str(owner)))
-
-
-def _tied(key: str, value: str) -> list[Any]:
-    return ["external_ids", "includes", ["map", [[key, value]]]]

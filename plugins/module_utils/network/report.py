@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.agentless.cloud.plugins.module_utils.network import operations, rows, rules, values
+from ansible_collections.agentless.cloud.plugins.module_utils.network import rows, rules, sight, values
 from ansible_collections.agentless.cloud.plugins.module_utils.network.northbound import Northbound
 
 Operation = dict[str, Any]
@@ -45,10 +45,10 @@ def read(operation: Operation, remote: str) -> Result:
     """What is there of the records named: for audits and for verification after a change."""
     ids = [values.uuid_text(item) for item in values.texts(operation.get("ids"), "ids")]
     wanted = [{"op": kind, "id": item} for item in ids for kind in ("network_absent", "secgroup_absent", "port_absent")]
-    connection = Northbound(operations.conditions(wanted), remote=remote)
+    connection = Northbound(sight.conditions(wanted), remote=remote)
     try:
         ports = list(connection.tables()["Logical_Switch_Port"].values())
-        connection.also(operations.conditions_of_ports(ports))
+        connection.also(sight.of_ports(ports))
         return {"found": _described(connection.tables(), ids)}
     finally:
         connection.close()

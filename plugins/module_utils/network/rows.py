@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ HOSTNAME = "agentless:hostname"
 
 LEASE_TIME = "43200"
 NO_GATEWAY = "169.254.0.1"  # who answers DHCP on a subnet without a gateway; link-local, so it is nobody's address
+_PHYSICAL = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+
 MTU = 1442  # 1500 less what Geneve over IPv4 adds (58 bytes)
 
 
@@ -39,6 +42,28 @@ def dhcp_options(network_id: str, subnet: Mapping[str, Any], mtu: int) -> dict[s
         return None
     options = _options_v4(subnet_id, subnet, mtu) if cidr.version == 4 else _options_v6(subnet_id, subnet)
     return {"cidr": str(cidr), "options": options, "external_ids": {NETWORK: network_id, SUBNET: subnet_id}}
+
+
+def provider_port(network_id: str) -> str:
+    """The name of the port that joins a network to a physical one."""
+    return f"provnet-{network_id}"
+
+
+def provider_columns(operation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The columns of that port, or None for a network that lives in tunnels only."""
+    provider = operation.get("provider") or {}
+    kind = provider.get("network_type") or "geneve"
+    if kind == "geneve":
+        return None
+    if kind not in ("flat", "vlan"):
+        raise values.refused("provider network_type", kind, "is not one of geneve, flat, vlan")
+    physical = provider.get("physical_network")
+    if not isinstance(physical, str) or not _PHYSICAL.match(physical):
+        raise values.refused("provider physical_network", physical, "is not the name of a physical network")
+    tag = [values.number(provider.get("segmentation_id"), "segmentation_id", 1, 4094)] if kind == "vlan" else []
+    tied = {NETWORK: values.uuid_text(operation.get("id"))}
+    options = {"network_name": physical}
+    return {"type": "localnet", "addresses": ["unknown"], "options": options, "tag": tag, "external_ids": tied}
 
 
 def server_mac(subnet_id: str) -> str:
