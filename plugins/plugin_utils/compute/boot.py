@@ -33,6 +33,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import now
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     CloudError,
     NoValidHost,
@@ -40,7 +42,6 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
-
 
 Failures = dict[str, CloudError]  # by instance id
 
@@ -144,6 +145,8 @@ def _commit(request: Request, wish: Wanted, alive: Sequence[orders.Guest]) -> No
                 spec={key: value for key, value in (guest.record["spec"] or {}).items() if key != "builder"},
             )
             entry.close_action(conn, guest.id, "success")
+        plugged = network.ports.c.instance_id.in_([guest.id for guest in alive])
+        conn.execute(sa.update(network.ports).where(plugged).values(status="ACTIVE"))
 
 
 def _elsewhere(request: Request, wish: Wanted, failed: Mapping[str, CloudError], lost: Failures) -> list[str]:
@@ -183,4 +186,6 @@ def _give_up(request: Request, lost: Failures) -> None:
         for key, hosts in unclear.items()
     )
     others = f" ({len(lost) - 1} more failed.)" if len(lost) > 1 else ""
-    raise type(error)(f"Instance {names.get(first, first)!r} could not be booted: {error.msg}{others}{kept}", **error.details)
+    raise type(error)(
+        f"Instance {names.get(first, first)!r} could not be booted: {error.msg}{others}{kept}", **error.details
+    )

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import catalog, entry, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
@@ -29,6 +29,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, f
 
 SETTLED = frozenset({"ACTIVE", "SHUTOFF"})
 PENDING, PLUGGING, UNPLUGGING, DONE = "PENDING", "PLUGGING", "UNPLUGGING", "ACTIVE"
+MARKS = frozenset({PENDING, PLUGGING, UNPLUGGING})
 VERB = {"running": "start", "stopped": "stop", "rebooted": "reboot"}
 
 
@@ -53,7 +54,7 @@ def carry_out(request: Request, ids: Sequence[str], *, timeout: int) -> None:
     with request.conductor.read() as conn:
         crowd = orders.load(conn, ids)
         wires = orders.wiring(conn, crowd)
-    marked = [(guest, port) for guest in crowd for port in guest.ports if port.record["status"] != DONE]
+    marked = [(guest, port) for guest in crowd for port in guest.ports if port.record["status"] in MARKS]
     if marked:
         staying = [orders.Guest(g.record, g.host, (p,)) for g, p in marked if p.record["status"] != UNPLUGGING]
         _send_network(request, orders.network_operations(staying, wires), timeout)
@@ -161,11 +162,14 @@ def _mark_ports(conn: Any, wish: Wanted, found: Found, one: Difference) -> None:
         return
     default = secgroups.ensure_default(conn, found.project_id)["id"]
     quota.take(conn, found.project_id, ports=len(one.plug))
-    made = ipam.create_ports(
-        conn, [entry.port_values(wish, found, nic, default, position) | {"instance_id": one.guest.id} for position, nic in one.plug]
+    ipam.create_ports(
+        conn,
+        [
+            entry.port_values(wish, found, nic, default, position)
+            | {"instance_id": one.guest.id, "host": guests.host_of(one.guest)["name"], "status": PLUGGING}
+            for position, nic in one.plug
+        ],
     )
-    for port in made:
-        conn.execute(sa.update(network.ports).where(network.ports.c.id == port["id"]).values(status=PLUGGING))
 
 
 def _send_network(request: Request, operations: list[dict[str, Any]], timeout: int) -> None:
@@ -176,7 +180,7 @@ def _send_network(request: Request, operations: list[dict[str, Any]], timeout: i
 def _send_hosts(request: Request, marked: Iterable[tuple[orders.Guest, orders.Port]], timeout: int) -> None:
     by_host: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for guest, port in marked:
-        operation = _nic_operation(guest, port)
+        operation = _nic_operation(request, guest, port)
         if operation is not None:
             by_host[guests.host_of(guest)["name"]].append(operation)
     calls = [Call(host, "compute_backend", there, timeout=timeout) for host, there in sorted(by_host.items())]
@@ -184,10 +188,10 @@ def _send_hosts(request: Request, marked: Iterable[tuple[orders.Guest, orders.Po
         request.rpc.results(reply)
 
 
-def _nic_operation(guest: orders.Guest, port: orders.Port) -> dict[str, Any] | None:
+def _nic_operation(request: Request, guest: orders.Guest, port: orders.Port) -> dict[str, Any] | None:
     shared = {"id": guest.id, "generation": guest.record["generation"]}
     if port.record["status"] == PLUGGING:
-        return {**shared, "op": "attach_nic", "xml": guests.nic_xml(guest, port)}
+        return {**shared, "op": "attach_nic", "xml": guests.nic_xml(request, guest, port)}
     if port.record["status"] == UNPLUGGING:
         return {**shared, "op": "detach_nic", "mac": port.record["mac_address"]}
     return None

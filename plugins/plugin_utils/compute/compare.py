@@ -53,7 +53,9 @@ def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
     if plug or unplug:
         before = [port.network["name"] for port in guest.ports]
         after = [port.network["name"] for port in guest.ports if port not in unplug]
-        changes.append(Change("networks", before, after + [found.networks[nic.network]["name"] for _position, nic in plug]))
+        changes.append(
+            Change("networks", before, after + [found.networks[nic.network]["name"] for _position, nic in plug])
+        )
     kept = [port for port in guest.ports if port not in unplug]
     groups = _secgroups(wish, found, kept)
     if groups:
@@ -143,12 +145,12 @@ def _values(wish: Wanted, record: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": None if wish.metadata is None else dict(wish.metadata),
         "tags": None if wish.tags is None else list(wish.tags),
     }
-    return {key: value for key, value in wanted.items() if value is not None and (record[key] or type(value)()) != value}
+    return {
+        key: value for key, value in wanted.items() if value is not None and (record[key] or type(value)()) != value
+    }
 
 
-def _networks(
-    wish: Wanted, found: Found, guest: orders.Guest
-) -> tuple[list[tuple[int, Nic]], list[orders.Port]]:
+def _networks(wish: Wanted, found: Found, guest: orders.Guest) -> tuple[list[tuple[int, Nic]], list[orders.Port]]:
     """Ports to add and to take away, so that each network has as many ports as the wish names."""
     if wish.nics is None:
         return [], []

@@ -141,9 +141,7 @@ def _request_spec(conn: Any, wish: Wanted, group: Mapping[str, Any] | None, reco
     )
 
 
-def _shared_values(
-    wish: Wanted, found: Found, flavor: Mapping[str, Any], image: Mapping[str, Any]
-) -> dict[str, Any]:
+def _shared_values(wish: Wanted, found: Found, flavor: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "project_id": found.project_id,
         "status": "BUILD",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import orders, seed
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import domain_xml
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, Conflict
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
@@ -39,28 +38,60 @@ def host_of(guest: orders.Guest) -> dict[str, Any]:
 
 def spawn_operation(request: Request, wish: Wanted, guest: orders.Guest) -> dict[str, Any]:
     """The operation that brings the guest to life on its host."""
-    record, host = guest.record, host_of(guest)
+    record = guest.record
     return {
-        "op": "spawn",
-        "id": guest.id,
-        "generation": record["generation"],
-        "xml": domain_xml(domain_spec(guest)),
-        "disks": [
-            {
-                "target": "vda",
-                "name": "disk.qcow2",
-                "format": "qcow2",
-                "size": record["flavor"]["disk"],
-                "image": {
-                    "checksum": record["image"]["checksum"],
-                    "format": record["image"]["disk_format"],
-                    "size": record["image"]["size"],
-                    "url": store.url_for(record["image"], request.hostvars, request.groups),
-                },
-            }
-        ],
-        "seed": seed_files(guest) if record["config_drive"] else None,
-        "start": wish.state != "stopped",
-        "ports": [port.record["id"] for port in guest.ports] if wish.wait else [],
+        **hardware.spawn_operation(
+            domain_spec(request, guest),
+            generation=record["generation"],
+            seed=_seed(guest) if record["config_drive"] else None,
+            start=wish.state != "stopped",
+        ),
+        "wait_ports": [port.record["id"] for port in guest.ports] if wish.wait else [],
         "timeout": wish.timeout,
     }
+
+
+def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
+    """The virtual hardware of the guest on its host."""
+    record, host = guest.record, host_of(guest)
+    image, flavor = record["image"], record["flavor"]
+    virt_types = host["virt_types"] or ["qemu"]
+    return hardware.DomainSpec(
+        id=guest.id,
+        name=guest.name,
+        project=record["project_id"],
+        vcpus=flavor["vcpus"],
+        ram=flavor["ram"],
+        virt_type="kvm" if "kvm" in virt_types else virt_types[0],
+        arch=(host["cpu"] or {}).get("arch") or "x86_64",
+        disks=(
+            hardware.Disk(
+                size=flavor["disk"],
+                image=hardware.Image(
+                    checksum=image["checksum"],
+                    format=image["disk_format"],
+                    url=store.url_for(image, request.hostvars, request.groups),
+                    size=image["size"] or 0,
+                ),
+            ),
+        ),
+        nics=tuple(_nic(port) for port in guest.ports),
+        seed=bool(record["config_drive"]),
+        vnc_listen=host["address"],
+        image_properties=image["properties"] or {},
+        extra_specs=flavor["extra_specs"] or {},
+    )
+
+
+def nic_xml(request: Request, guest: orders.Guest, port: orders.Port) -> str:
+    """The interface element of one port, to be plugged into a guest that exists."""
+    return hardware.interface_xml(domain_spec(request, guest), _nic(port))
+
+
+def _nic(port: orders.Port) -> hardware.Nic:
+    return hardware.Nic(
+        mac=port.record["mac_address"],
+        port_id=port.record["id"],
+        network=port.network["name"],
+        mtu=port.network["mtu"],
+    )

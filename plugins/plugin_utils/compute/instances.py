@@ -55,7 +55,7 @@ class Plan:
 def apply(request: Request) -> Outcome:
     """Have the instances of the task as it says.
 
-    :raises CloudError: what cannot be meant, done or found; nothing is left half done that running again would not mend.
+    :raises CloudError: what cannot be meant, done or found. Running again mends what is half done.
     """
     wish = wanted(request.args)
     if wish.state == "absent":
@@ -115,7 +115,7 @@ def _plan(request: Request, wish: Wanted) -> Plan:
     marked = [
         guest
         for guest in settled
-        if guest.id not in other and any(port.record["status"] not in (change.DONE, "DOWN") for port in guest.ports)
+        if guest.id not in other and any(port.record["status"] in change.MARKS for port in guest.ports)
     ]
     power = _power(request, wish, settled)
     plan = Plan(found, missing, unfinished, differing, marked, power)
@@ -151,15 +151,13 @@ def _power(request: Request, wish: Wanted, settled: Sequence[orders.Guest]) -> l
     if lost:
         host = lost[0].host["name"] if lost[0].host else "its host"
         raise BackendFailed(
-            f"{', '.join(guest.name for guest in lost)} is recorded on {host}, which has no such domain: somebody removed "
-            "it there. Remove the instance (state: absent) and boot it again.",
+            f"{', '.join(guest.name for guest in lost)} is recorded on {host}, which has no such domain: somebody "
+            "removed it there. Remove the instance (state: absent) and boot it again.",
             host=host,
         )
     aim = POWER_OF[wish.state]
     return [
-        guest
-        for guest in settled
-        if seen[guest.id] != aim or guest.record["status"] != compare.STATUS_OF[wish.state]
+        guest for guest in settled if seen[guest.id] != aim or guest.record["status"] != compare.STATUS_OF[wish.state]
     ]
 
 
@@ -170,7 +168,9 @@ def _changes(wish: Wanted, plan: Plan) -> list[Change]:
         return f"{name}.{what}" if wish.counted else what
 
     status = "SHUTOFF" if wish.state == "stopped" else "ACTIVE"
-    planned = [Change(of(name, key), None, value) for name in plan.missing for key, value in _sketch(wish, plan, name).items()]
+    planned = [
+        Change(of(name, key), None, value) for name in plan.missing for key, value in _sketch(wish, plan, name).items()
+    ]
     planned += [Change(of(guest.name, "status"), guest.record["status"], status) for guest in plan.unfinished]
     for one in plan.differing:
         planned += [replace(each, what=of(one.guest.name, each.what)) for each in one.changes]
@@ -224,7 +224,9 @@ def _tell_placement(request: Request, ids: Sequence[str]) -> None:
         crowd = orders.load(conn, ids)
     for guest in crowd:
         given = ", ".join(address["address"] for port in guest.ports for address in port.addresses)
-        request.progress(f"2 place    {guest.name} on {guest.host['name'] if guest.host else '?'}: {given or 'no port'}")
+        request.progress(
+            f"2 place    {guest.name} on {guest.host['name'] if guest.host else '?'}: {given or 'no port'}"
+        )
 
 
 def _outcome(request: Request, wish: Wanted, plan: Plan, said: Mapping[str, Any]) -> Outcome:
