@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FUTURE = "from __future__ import annotations\n"
 OURS = "ansible_collections.agentless.cloud.plugins"
 PURE = ("plugin_utils/scheduler", "plugin_utils/compute/hardware", "plugin_utils/errors.py", "plugin_utils/changes.py")
 FLOWS = ("compute", "network", "image", "resources")
@@ -179,6 +180,32 @@ def what_travels_imports_statically(source: Source) -> Iterator[tuple[int, str]]
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and called(node) in {"__import__", "exec", "eval", "import_module"}:
             yield node.lineno, f"calls {called(node)}"
+
+
+@rule
+def what_travels_runs_on_python_3_9(source: Source) -> Iterator[tuple[int, str]]:
+    if not source.travels:
+        return
+    postponed = any(name == "__future__.annotations" for _line, name in imports(source))
+    if not postponed and any(not isinstance(node, ast.Expr) for node in source.tree.body):
+        yield 1, "does not postpone annotations"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Match) or type(node).__name__ == "TryStar":
+            yield node.lineno, "has syntax that is newer"
+        elif isinstance(node, ast.Call):
+            newer = {"dataclass": {"slots", "kw_only"}, "zip": {"strict"}}.get(called(node), set())
+            yield from ((node.lineno, f"{word.arg}= is newer") for word in node.keywords if word.arg in newer)
+            if called(node) in {"isinstance", "issubclass"} and any(is_union(part) for part in node.args[1:]):
+                yield node.lineno, "X | Y at run time is newer"
+        elif isinstance(node, ast.Assign) and is_union(node.value):
+            yield node.lineno, "X | Y at run time is newer"
+
+
+def is_union(node: ast.expr) -> bool:
+    types = {"str", "int", "float", "bytes", "bool", "list", "dict", "tuple", "set", "None"}
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)):
+        return False
+    return any(is_union(side) or ast.unparse(side).split("[")[0] in types for side in (node.left, node.right))
 
 
 @rule
@@ -378,6 +405,25 @@ BROKEN: dict[str, list[tuple[str, str, str]]] = {
     "what_travels_imports_statically": [
         ("module_utils/compute/drivers.py", "import importlib", "import json"),
         ("module_utils/compute/drivers.py", "__import__('x')", "load('x')"),
+    ],
+    "what_travels_runs_on_python_3_9": [
+        (
+            "module_utils/values.py",
+            FUTURE + "match x:\n    case 1: pass",
+            FUTURE + "def f(x: int | None) -> None: pass",
+        ),
+        (
+            "module_utils/values.py",
+            FUTURE + "@dataclass(frozen=True, slots=True)\nclass A: pass",
+            FUTURE + "@dataclass(frozen=True)\nclass A: pass",
+        ),
+        ("module_utils/values.py", FUTURE + "isinstance(x, int | str)", FUTURE + "isinstance(x, (int, str))"),
+        ("module_utils/values.py", FUTURE + "Value = str | None", FUTURE + "both = left | right"),
+        (
+            "modules/compute_backend.py",
+            "def f(x: int | None) -> None: pass",
+            FUTURE + "def f(x: int | None) -> None: pass",
+        ),
     ],
     "only_rpc_runs_modules": [
         ("plugin_utils/compute/boot.py", "self._execute_module(module_name='x')", "rpc.call(x)"),
