@@ -139,8 +139,8 @@ def _groups(conn: sa.Connection, project_id: str | None, chosen: list[str] | Non
     found: defaultdict[str, list[str]] = defaultdict(list)
     query = sa.select(links.c.port_id, secgroups.c.name).join_from(links, secgroups)
     query = _of(query.join(ports, links.c.port_id == ports.c.id), ports, project_id, chosen)
-    for port_id, name in conn.execute(query):
-        found[port_id].append(name)
+    for row in conn.execute(query).mappings():
+        found[row["port_id"]].append(row["name"])
     return found
 
 

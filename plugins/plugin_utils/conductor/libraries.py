@@ -20,11 +20,14 @@ __all__ = ["netaddr", "require", "sa"]
 
 
 class _Missing:
-    """Answers every attribute and call with itself, so that table definitions can be read and mean nothing."""
+    """Answers every attribute, item and call with itself, so that table definitions can be read and mean nothing."""
 
     def __getattr__(self, name: str) -> _Missing:
         if name.startswith("__"):
             raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: object) -> _Missing:
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> _Missing:

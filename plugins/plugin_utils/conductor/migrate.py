@@ -91,16 +91,14 @@ def _upgrade(connection: sa.Connection, schema: str) -> None:
     except ImportError as exc:
         raise DatabaseFailed("The database needs a migration, and the controller's Python lacks alembic.") from exc
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS / schema).replace("%", "%%"))
-    config.set_main_option("version_locations", str(MIGRATIONS / schema).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")  # a path may hold spaces
-    script = ScriptDirectory.from_config(config)
+    # Without an ini file and an env.py: all they would say is said here.
+    folder = str(MIGRATIONS / schema)
+    script = ScriptDirectory(folder, version_locations=[folder])
 
     def steps(revision: str, _context: MigrationContext) -> list[object]:
         return list(script._upgrade_revs("head", revision))
 
-    with EnvironmentContext(config, script, fn=steps) as environment:
+    with EnvironmentContext(Config(), script, fn=steps) as environment:
         environment.configure(
             connection=connection,
             version_table=f"agentless_{schema}_version",
