@@ -68,10 +68,11 @@ def _address() -> str | None:
 
 
 def _capacity(link: Any, state_dir: str) -> dict[str, int]:
-    _model, memory, cpus, *_rest = link.getInfo()
+    cpus = link.getInfo()[2]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     where = state_dir if os.path.isdir(state_dir) else "/"
     space = os.statvfs(where)
-    return {"vcpus": int(cpus), "ram": int(memory), "disk": space.f_blocks * space.f_frsize >> 30}
+    return {"vcpus": int(cpus), "ram": memory >> 20, "disk": space.f_blocks * space.f_frsize >> 30}
 
 
 def _cpu(link: Any, capabilities: Any, arch: str, virt_types: list[str]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ _CODE = bytes.fromhex(
     "0f00687c0000"  # and the table of them
 )
 SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
+DISK_SIZE = 8 << 20  # firmware does not boot from a disk of less than one cylinder
 
 
 def kvm_runs(ctx: Context, emulator: str, version: int) -> bool:
@@ -67,11 +68,12 @@ def kvm_runs(ctx: Context, emulator: str, version: int) -> bool:
 def _try(ctx: Context, emulator: str, accelerator: str = "kvm", cpu: str = "host") -> bool:
     with tempfile.NamedTemporaryFile(prefix="agentless-", suffix=".img") as disk:
         disk.write(SECTOR)
+        disk.truncate(DISK_SIZE)
         disk.flush()
         argv = [emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "32"]
         argv += ["-machine", f"q35,accel={accelerator}", "-cpu", cpu]
         argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
-        argv += ["-drive", f"file={disk.name},format=raw,if=none,id=d,readonly=on", "-device", "ide-hd,drive=d"]
+        argv += ["-drive", f"file={disk.name},format=raw,if=none,id=d", "-device", "ide-hd,drive=d"]
         try:
             return ctx.run(argv, timeout=PATIENCE, check=False).returncode == RAN
         except BackendError:

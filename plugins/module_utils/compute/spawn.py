@@ -15,7 +15,14 @@ import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, disks, domains, files, iso
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
+    connection,
+    disks,
+    domains,
+    files,
+    iso,
+    ports,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -44,6 +51,30 @@ def spawn(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             if connection.libvirt is not None and isinstance(exc, connection.libvirt.libvirtError):
                 raise BackendError(f"libvirt could not make the instance: {exc}") from exc
             raise
+
+
+def settled(ctx: Context, operations: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results once the ports in ``wait_ports`` of all new instances are up; one without network has failed."""
+    wanted = {
+        place: ports.taps(op["xml"], op["wait_ports"])
+        for place, op in enumerate(operations)
+        if op["op"] == "spawn" and op.get("wait_ports") and results[place].get("state") == "running"
+    }
+    patience = min((float(operations[place].get("timeout") or ports.PATIENCE) for place in wanted), default=0.0)
+    down = set(ports.missing(ctx, {port: tap for taps in wanted.values() for port, tap in taps.items()}, patience))
+    return [
+        _without_network(ctx, operations[place], result, sorted(down & set(wanted[place])))
+        if down & set(wanted.get(place, ()))
+        else result
+        for place, result in enumerate(results)
+    ]
+
+
+def _without_network(ctx: Context, op: dict[str, Any], result: dict[str, Any], down: list[str]) -> dict[str, Any]:
+    if result["changed"]:
+        domains.destroy(ctx, {"op": "destroy", "id": op["id"]})
+    text = f"The ports {', '.join(down)} did not come up on this host; is ovn-controller running and connected?"
+    return BackendError(text, error="Timeout", ports=down).as_result()
 
 
 def _made(ctx: Context, op: dict[str, Any], where: str, known: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.s
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.xml import Element, node
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
+FIXED_PORTS = 5  # seed, serial, balloon, random numbers, watchdog
 SPARE_PORTS = 4  # PCIe slots kept free for what is plugged in later
 MOST_QUEUES = 8
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
@@ -28,7 +29,7 @@ _THROTTLES = tuple(f"{what}_{unit}_sec" for unit in ("bytes", "iops") for what i
 
 def device_names(spec: DomainSpec, made: Options) -> list[str]:
     """The target of each disk (``vda``, ``vdb``, ...), and last that of the seed."""
-    buses = [made.disk_bus] * len(spec.disks) + [cdrom_bus(spec, made)]
+    buses = [made.disk_bus] * len(spec.disks) + [seed_bus(spec, made)]
     taken: dict[str, int] = {}
     names = []
     for bus in buses:
@@ -41,10 +42,14 @@ def device_names(spec: DomainSpec, made: Options) -> list[str]:
     return names
 
 
-def cdrom_bus(spec: DomainSpec, made: Options) -> str:
-    """Where the config drive is plugged in."""
-    if made.cdrom_bus:
-        return made.cdrom_bus
+def seed_bus(spec: DomainSpec, made: Options) -> str:
+    """Where the config drive is plugged in.
+
+    On virtio it is a read-only disk: the kernels of Debian's and others' cloud images have no driver for a SATA
+    CD-ROM. On any other bus it is a CD-ROM.
+    """
+    if made.cdrom_bus or made.disk_bus == "virtio":
+        return made.cdrom_bus or "virtio"
     if spec.arch != "x86_64":
         return "scsi"
     return "ide" if is_old(made) else "sata"
@@ -59,16 +64,17 @@ def disks(spec: DomainSpec, made: Options) -> list[Element]:
     """The disks, the first one bootable, and the config drive."""
     names = device_names(spec, made)
     found = [_disk(spec, made, disk, names[place], place) for place, disk in enumerate(spec.disks)]
+    bus = seed_bus(spec, made)
     if spec.seed:
         found.append(
             node(
                 "disk",
                 node("driver", name="qemu", type="raw"),
                 node("source", file=spec.path(SEED)),
-                node("target", dev=names[-1], bus=cdrom_bus(spec, made)),
+                node("target", dev=names[-1], bus=bus),
                 node("readonly"),
                 type="file",
-                device="cdrom",
+                device="disk" if bus == "virtio" else "cdrom",
             )
         )
     return found
@@ -108,13 +114,13 @@ def controllers(spec: DomainSpec, made: Options) -> list[Element]:
     found = []
     buses = {made.disk_bus} if spec.disks else set()
     if spec.seed:
-        buses.add(cdrom_bus(spec, made))
+        buses.add(seed_bus(spec, made))
     if "scsi" in buses:
         found.append(node("controller", type="scsi", index=0, model=made.scsi_model))
     usb = "usb" in buses or made.input_bus == "usb" or made.pointer == "usbtablet"
     found.append(node("controller", type="usb", index=0, model="qemu-xhci" if usb else "none"))
     if not is_old(made):
-        used = len(spec.nics) + (len(spec.disks) if made.disk_bus == "virtio" else 0) + 6
+        used = len(spec.nics) + (len(spec.disks) if made.disk_bus == "virtio" else 0) + FIXED_PORTS
         found.append(node("controller", type="pci", index=0, model="pcie-root"))
         found += [
             node("controller", type="pci", index=place + 1, model="pcie-root-port")

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a guest reads at its first boot: the files of a config drive in NoCloud form. Pure.
+
+Everything is written by serializers. Addresses are given as they are in the records, so a guest has them before any
+DHCP answers. User data goes through byte for byte.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+META_DATA, USER_DATA, NETWORK_CONFIG = "meta-data", "user-data", "network-config"
+_ALL = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+@dataclass(frozen=True)
+class Nic:
+    """What a guest must know of one interface.
+
+    :param addresses: with the prefix length, such as ``10.0.0.5/24``.
+    :param gateways: of each address's subnet, where it has one.
+    :param routes: further routes as ``(destination, next hop)``.
+    """
+
+    mac: str
+    mtu: int | None = None
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+
+
+def nic(
+    port: Mapping[str, Any],
+    addresses: Sequence[Mapping[str, Any]],
+    network: Mapping[str, Any],
+    subnets: Mapping[str, Mapping[str, Any]],
+) -> Nic:
+    """The interface of a port, from the records.
+
+    :param addresses: each ``{"subnet_id", "address"}``.
+    :param subnets: the records of the network's subnets, by id.
+    """
+    used = [(str(one["address"]), subnets[one["subnet_id"]]) for one in addresses]
+    return Nic(
+        mac=port["mac_address"],
+        mtu=network.get("mtu"),
+        addresses=tuple(f"{address}/{str(subnet['cidr']).partition('/')[2]}" for address, subnet in used),
+        gateways=_unique(subnet.get("gateway_ip") for _address, subnet in used),
+        nameservers=_unique(server for _address, subnet in used for server in subnet.get("dns_nameservers") or ()),
+        routes=tuple(
+            (route["destination"], route["nexthop"])
+            for _address, subnet in used
+            for route in subnet.get("host_routes") or ()
+        ),
+    )
+
+
+def files(
+    *,
+    instance_id: str,
+    hostname: str,
+    public_keys: Sequence[str] = (),
+    userdata: str | None = None,
+    nics: Sequence[Nic] = (),
+) -> dict[str, str]:
+    """The texts of ``meta-data``, ``user-data`` and ``network-config``."""
+    keys = [key.strip() for key in public_keys if key.strip()]
+    meta: dict[str, Any] = {"instance-id": instance_id, "local-hostname": hostname}
+    if keys:
+        meta["public-keys"] = keys
+    return {
+        META_DATA: _written(meta),
+        USER_DATA: _default(keys) if userdata is None else userdata,
+        NETWORK_CONFIG: _written({"version": 2, "ethernets": _ethernets(nics)}),
+    }
+
+
+def _default(keys: Sequence[str]) -> str:
+    return "#cloud-config\n" + _written({"ssh_authorized_keys": list(keys)} if keys else {})
+
+
+def _ethernets(nics: Sequence[Nic]) -> dict[str, Any]:
+    """Found by MAC, whatever the guest calls them. The first gateway of each IP version is the way out, no other."""
+    out: set[int] = set()
+    found: dict[str, Any] = {}
+    for place, one in enumerate(nics):
+        routes = [{"to": destination, "via": hop} for destination, hop in one.routes]
+        for gateway in one.gateways:
+            version = ipaddress.ip_address(gateway).version
+            if version not in out:
+                out.add(version)
+                routes.append({"to": _ALL[version], "via": gateway})
+        found[f"nic{place}"] = _ethernet(one, routes)
+    return found
+
+
+def _ethernet(one: Nic, routes: list[dict[str, str]]) -> dict[str, Any]:
+    made: dict[str, Any] = {"match": {"macaddress": one.mac}, "dhcp4": False, "dhcp6": False}
+    if one.mtu:
+        made["mtu"] = one.mtu
+    if one.addresses:
+        made["addresses"] = list(one.addresses)
+    if routes:
+        made["routes"] = routes
+    if one.nameservers:
+        made["nameservers"] = {"addresses": list(one.nameservers)}
+    return made
+
+
+def _unique(values: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(value) for value in values if value))
+
+
+def _written(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1 << 20)
