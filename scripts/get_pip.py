@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stand-in for the pip bootstrap script that ansible-test would download: the pip that Python itself carries installs it."""
+"""Stand-in for the pip bootstrap script that ansible-test would download: the pip that Python carries does the work."""
 
 from __future__ import annotations
 

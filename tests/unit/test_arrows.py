@@ -205,7 +205,7 @@ def is_union(node: ast.expr) -> bool:
     types = {"str", "int", "float", "bytes", "bool", "list", "dict", "tuple", "set", "None"}
     if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)):
         return False
-    return any(is_union(side) or ast.unparse(side).split("[")[0] in types for side in (node.left, node.right))
+    return any(is_union(side) or ast.unparse(side).partition("[")[0] in types for side in (node.left, node.right))
 
 
 @rule
