@@ -5,7 +5,8 @@
 """A playbook made of the EXAMPLES in the modules' documentation, so that a test can run every one of them.
 
 The examples tell one story in one cloud. They run in the order of the modules given: first what makes and changes,
-then the questions (``_info``), then what removes things, backwards. Run it twice to see that nothing changes.
+then the questions (``_info``), then what removes things, backwards. Each is followed by itself, which must change
+nothing.
 
     python examples_playbook.py --modules secgroup network image instance --set image.filename=/tmp/guest.qcow2
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +29,28 @@ PREFIX = "agentless.cloud."
 PLANNED = ("project", "cell", "host", "flavor", "keypair", "server_group")
 LIVE = ("secgroup", "network", "image", "instance")
 Task = dict[str, Any]
+# What the story of a module takes for granted, and who is left when it has been told.
+BEFORE = {
+    "instance": """
+- {name: A flavor, agentless.cloud.flavor: {name: small, vcpus: 1, ram: 128, disk: 1}}
+- name: A network
+  agentless.cloud.network: {name: front, subnets: [{name: front-v4, cidr: 10.10.0.0/24}]}
+- {name: A group, agentless.cloud.secgroup: {name: web, rules: [{protocol: tcp, port_range_min: 80}]}}
+- {name: Another group, agentless.cloud.secgroup: {name: dns, rules: [{protocol: udp, port_range_min: 53}]}}
+- name: A key
+  agentless.cloud.keypair:
+    name: operators
+    public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3QT0GNWP3eN47+ZCCp8n5yPOPue9WYMaXNEZ8wAFaW
+- {name: A server group, agentless.cloud.server_group: {name: spread, policy: anti-affinity}}
+""",
+}
+AFTER = {
+    "instance": """
+- name: None of the story's instances
+  agentless.cloud.instance: {name: "{{ item }}", state: absent}
+  loop: [web1, worker-1, worker-2, resolver]
+""",
+}
 
 
 def examples(module: str) -> list[Task]:
@@ -62,6 +86,21 @@ def adapted(task: Task, changes: Mapping[str, Mapping[str, Any]]) -> Task:
     return {**task, PREFIX + module: {key: wanted.get(key, value) for key, value in arguments.items()}}
 
 
+def again(task: Task) -> list[Task]:
+    """The task, and the same once more, which must find nothing to do."""
+    module, arguments = call(task)
+    if not module or arguments.get("state") == "rebooted":
+        return [task]
+    second = {**copy.deepcopy(task), "name": f"{task['name']} (again)", "register": "second_run"}
+    second["failed_when"] = "second_run is failed or second_run is changed"
+    return [task, second]
+
+
+def story(texts: Mapping[str, str], module: str) -> list[Task]:
+    found: list[Task] = yaml.safe_load(texts.get(module, "[]"))
+    return found
+
+
 def playbook(
     modules: Sequence[str],
     *,
@@ -75,8 +114,9 @@ def playbook(
     undoing: list[Task] = []
     for module in modules:
         tasks = [adapted(task, changes or {}) for task in examples(module)]
-        making += [task for task in tasks if not removes(task)]
-        undoing[:0] = [task for task in tasks if removes(task)]
+        making += story(BEFORE, module)
+        making += [one for task in tasks if not removes(task) for one in again(task)]
+        undoing[:0] = [one for task in tasks if removes(task) for one in again(task)] + story(AFTER, module)
         asking += examples(f"{module}_info")
     tasks = [*making, *asking, *(undoing if removing else [])]
     return [{"name": "Every example", "hosts": host, "gather_facts": False, "tasks": tasks}]

@@ -16,7 +16,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.functional.examples_playbook import LIVE, PLANNED, PREFIX, ROOT, adapted, call, examples, playbook, settings
+from tests.functional.examples_playbook import (
+    LIVE,
+    PLANNED,
+    PREFIX,
+    ROOT,
+    adapted,
+    again,
+    call,
+    examples,
+    playbook,
+    settings,
+)
 
 RECAP = re.compile(r"ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
 
@@ -62,13 +73,10 @@ def run(home: Path, name: str, plays: list[dict[str, Any]], *options: str) -> tu
 
 
 def test_examples_without_a_machine_run(home: Path) -> None:
-    making = playbook(PLANNED, removing=False)
-    ok, changed, said = run(home, "make.yml", making)
-    assert ok >= len(making[0]["tasks"])
+    plays = playbook(PLANNED)
+    ok, changed, _said = run(home, "examples.yml", plays, "--diff")
+    assert ok >= len(plays[0]["tasks"])
     assert changed
-    _ok, changed, said = run(home, "again.yml", making, "--diff")
-    assert changed == 0, said
-    run(home, "all.yml", playbook(PLANNED))
 
 
 def test_every_public_module_is_run_somewhere() -> None:
@@ -84,6 +92,16 @@ def test_every_public_module_is_run_somewhere() -> None:
 def test_examples_are_found(module: str) -> None:
     assert any(call(task)[0] == module for task in examples(module))
     assert any(call(task)[0] == f"{module}_info" for task in examples(f"{module}_info"))
+
+
+def test_a_second_run_that_changes_something_fails(home: Path) -> None:
+    task = {"name": "It changes every time", "ansible.builtin.command": "true", f"{PREFIX}x": None}
+    first, second = again(task)
+    assert first is task
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{**second}]}
+    play["tasks"][0].pop(f"{PREFIX}x")
+    with pytest.raises(AssertionError, match="again"):
+        run(home, "changes.yml", [play])
 
 
 def test_options_are_replaced_only_where_given() -> None:
