@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of every module that lists resources."""
+"""Options of every module that lists resources: of a project, or (``info.whole``) of the whole cloud."""
 
 from __future__ import annotations
 
@@ -29,4 +29,21 @@ options:
     description: Name or ID of the project whose resources are listed.
     type: str
     default: default
+"""
+
+    WHOLE = r"""
+options:
+  name:
+    description: Only the resource of this name or ID. Without it, all are listed.
+    type: str
+  query:
+    description: A JMESPath expression. It is applied to the list, and its result is returned instead.
+    type: str
+  database:
+    description:
+      - Address of the cloud's database, as a SQLAlchemy URL, or the path of an SQLite file.
+      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE), then
+        C(~/.local/share/agentless/cloud.db).
+      - Only the controller opens it. No host gets the address.
+    type: str
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of every module that works on resources of a project."""
+"""Options of every module that works on resources: of a project, or (``resource.whole``) of the whole cloud."""
 
 from __future__ import annotations
 
@@ -23,4 +23,15 @@ options:
     description: Name or ID of the project that owns the resource.
     type: str
     default: default
+"""
+
+    WHOLE = r"""
+options:
+  database:
+    description:
+      - Address of the cloud's database, as a SQLAlchemy URL, or the path of an SQLite file.
+      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE), then
+        C(~/.local/share/agentless/cloud.db).
+      - Only the controller opens it. No host gets the address.
+    type: str
 """
