@@ -138,6 +138,8 @@ def _request_spec(conn: Any, wish: Wanted, group: Mapping[str, Any] | None, reco
         zone=record["zone"],
         force_host=wish.host,
         exclude=frozenset((record["spec"] or {}).get("tried", [])),
+        real=True,
+        project_id=record["project_id"],
     )
 
 

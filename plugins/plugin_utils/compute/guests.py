@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware, orders, seed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, Conflict
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Conflict
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.network import central as network
 
 
 def central(request: Request) -> str:
@@ -20,10 +21,7 @@ def central(request: Request) -> str:
 
     :raises BadInput: the inventory names none.
     """
-    hosts = request.groups.get("cloud_network") or []
-    if not hosts:
-        raise BadInput("The inventory has no host in the group cloud_network, so there is nobody to make networks.")
-    return str(hosts[0])
+    return network.host(request.groups)
 
 
 def host_of(guest: orders.Guest) -> dict[str, Any]:
@@ -94,4 +92,16 @@ def _nic(port: orders.Port) -> hardware.Nic:
         port_id=port.record["id"],
         network=port.network["name"],
         mtu=port.network["mtu"],
+    )
+
+
+def _seed(guest: orders.Guest) -> dict[str, str]:
+    """The files of the guest's config drive."""
+    key = guest.record["public_key"]
+    return seed.files(
+        instance_id=guest.id,
+        hostname=orders.hostname(guest.name),
+        public_keys=[key] if key else [],
+        userdata=guest.record["userdata"],
+        nics=[seed.nic(port.record, port.addresses, port.network, port.subnets) for port in guest.ports],
     )

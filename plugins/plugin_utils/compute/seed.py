@@ -4,8 +4,9 @@
 
 """What a guest reads at its first boot: the files of a config drive in NoCloud form. Pure.
 
-Everything is written by serializers. Addresses are given as they are in the records, so a guest has them before any
-DHCP answers. User data goes through byte for byte.
+Everything is written by serializers. A guest asks DHCP where its subnet serves it, so that a later change of the
+subnet's routes or name servers reaches it; elsewhere it gets its addresses in writing. User data goes through byte for
+byte.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Nic:
     :param addresses: with the prefix length, such as ``10.0.0.5/24``.
     :param gateways: of each address's subnet, where it has one.
     :param routes: further routes as ``(destination, next hop)``.
+    :param dhcp: the IP versions whose subnet serves DHCP; their addresses and routes are not in writing.
     """
 
     mac: str
@@ -36,6 +38,7 @@ class Nic:
     gateways: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
     routes: tuple[tuple[str, str], ...] = ()
+    dhcp: frozenset[int] = frozenset()
 
 
 def nic(
@@ -49,8 +52,10 @@ def nic(
     :param addresses: each ``{"subnet_id", "address"}``.
     :param subnets: the records of the network's subnets, by id.
     """
-    used = [(str(one["address"]), subnets[one["subnet_id"]]) for one in addresses]
+    all_used = [(str(one["address"]), subnets[one["subnet_id"]]) for one in addresses]
+    used = [(address, subnet) for address, subnet in all_used if not subnet.get("enable_dhcp")]
     return Nic(
+        dhcp=frozenset(int(subnet["ip_version"]) for _address, subnet in all_used if subnet.get("enable_dhcp")),
         mac=port["mac_address"],
         mtu=network.get("mtu"),
         addresses=tuple(f"{address}/{str(subnet['cidr']).partition('/')[2]}" for address, subnet in used),
@@ -104,7 +109,11 @@ def _ethernets(nics: Sequence[Nic]) -> dict[str, Any]:
 
 
 def _ethernet(one: Nic, routes: list[dict[str, str]]) -> dict[str, Any]:
-    made: dict[str, Any] = {"match": {"macaddress": one.mac}, "dhcp4": False, "dhcp6": False}
+    made: dict[str, Any] = {
+        "match": {"macaddress": one.mac},
+        "dhcp4": 4 in one.dhcp,
+        "dhcp6": 6 in one.dhcp,
+    }
     if one.mtu:
         made["mtu"] = one.mtu
     if one.addresses:

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lookup ``scheduler``: where would this go, and why."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: scheduler
+short_description: Say which host has an instance, or would get it
+version_added: 0.1.0
+description:
+  - For the name of an instance that exists, returns the host that it is on. For any other name, returns the host that
+    the scheduler would choose now.
+  - Nothing is claimed and nothing is written. The host is claimed only by the task that boots the instance.
+options:
+  _terms:
+    description:
+      - Names of instances.
+    type: list
+    elements: str
+    required: true
+  flavor:
+    description: Name or ID of the flavor. Needed for an instance that does not exist.
+    type: str
+  image:
+    description: Name or ID of the image, whose properties hosts must meet.
+    type: str
+  networks:
+    description: Names or IDs of the networks. They must exist; the choice does not depend on them yet.
+    type: list
+    elements: str
+    default: []
+  server_group:
+    description: Name or ID of the server group that the instance would join.
+    type: str
+  zone:
+    description: Availability zone that the host must be in.
+    type: str
+  hints:
+    description: Scheduler hints, V(same_host) and V(different_host).
+    type: dict
+    default: {}
+  count:
+    description:
+      - How many equal instances each name stands for. They are called V(name-1), V(name-2) and so on.
+    type: int
+  project:
+    description: Name or ID of the project.
+    type: str
+    default: default
+  database:
+    description:
+      - Address of the cloud's database.
+      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
+        then C(~/.local/share/agentless/cloud.db).
+    type: str
+    vars:
+      - name: agentless_database
+  explain:
+    description: Whether to return the whole story of each choice instead of the host's name.
+    type: bool
+    default: false
+author:
+  - agentless.cloud contributors (@agentless-cloud)
+"""
+
+EXAMPLES = r"""
+- name: Where would it go?
+  ansible.builtin.debug:
+    msg: "{{ lookup('agentless.cloud.scheduler', 'web1', flavor='small', image='debian-12') }}"
+
+- name: Why there?
+  ansible.builtin.debug:
+    msg: "{{ lookup('agentless.cloud.scheduler', 'web1', flavor='small', explain=true) }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - The inventory name of a host for each name, in their order, or of each of O(count).
+    - With O(explain), for each name a dictionary with C(host), C(candidates) (each C(host), C(weight), C(weights)),
+      C(filtered) (each C(filter), C(host), C(reason)), C(survivors) and C(seen).
+  type: list
+  elements: raw
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import open_conductor
+
+
+class LookupModule(LookupBase):
+    """Reads the options, asks, and returns."""
+
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
+        """One answer for each term."""
+        from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import advice
+
+        self.set_options(var_options=variables, direct=kwargs)
+        question = advice.Question(
+            names=tuple(str(term) for term in terms),
+            count=self.get_option("count"),
+            flavor=self.get_option("flavor"),
+            image=self.get_option("image"),
+            networks=tuple(self.get_option("networks")),
+            server_group=self.get_option("server_group"),
+            zone=self.get_option("zone"),
+            hints=self.get_option("hints"),
+            project=self.get_option("project"),
+        )
+        try:
+            with open_conductor(self.get_option("database"), variables or {}) as conductor, conductor.read() as conn:
+                answers = advice.answers(conn, question)
+        except CloudError as exc:
+            raise AnsibleLookupError(f"{exc.error}: {exc.msg}") from exc
+        return [dict(one) if self.get_option("explain") else one["host"] for one in answers]
