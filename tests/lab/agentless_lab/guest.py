@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,12 +15,10 @@ from agentless_lab import rootfs
 from agentless_lab.system import GUEST_PREREQUISITES, LabError, cache_root, lock, require, run, write
 
 SOURCES = Path(__file__).resolve().parent.parent / "guest"
-# Raise it when the recipe below changes.
-RECIPE = 1
 # The cloud kernel starts two seconds sooner under emulation; only the generic one has drivers for SATA and real NICs.
 KERNELS = {"cloud": "linux-image-6*-cloud-amd64_*.deb", "generic": "linux-image-6*[0-9]-amd64_*.deb"}
 FORMATS = ("qcow2", "raw")
-EXECUTABLES = ("configure", "console", "hotplug", "leased", "leased6")
+EXECUTABLES = ("configure", "console", "hotplug", "leased", "leased6", "report")
 # What /init asks for by name, and the modules that stand behind it; their dependencies are found in the modules.
 MODULES = {
     "always": ["virtio_pci"],
@@ -56,8 +53,10 @@ def image(kernel: str = "cloud", form: str = "qcow2") -> Path:
         return target
     require(GUEST_PREREQUISITES)
     with lock(cache_root() / "guest.lock"):
+        for left in cache_root().glob("part-guest-*"):
+            shutil.rmtree(left)
         if not target.exists():
-            with tempfile.TemporaryDirectory(prefix="tmp-guest-", dir=cache_root()) as temporary:
+            with tempfile.TemporaryDirectory(prefix="part-guest-", dir=cache_root()) as temporary:
                 _make(Path(temporary), kernel)
                 for each in FORMATS:
                     os.replace(Path(temporary) / f"disk.{each}", target.with_suffix(f".{each}"))
@@ -66,8 +65,8 @@ def image(kernel: str = "cloud", form: str = "qcow2") -> Path:
 
 def _key(kernel: str) -> str:
     """Name the image by everything that decides what is in it."""
-    digest = hashlib.sha256(json.dumps([RECIPE, rootfs.key("full"), kernel, MODULES, SYSLINUX]).encode())
-    for source in sorted(SOURCES.iterdir()):
+    digest = hashlib.sha256(f"{kernel} {rootfs.key('full')}".encode())
+    for source in (Path(__file__), *sorted(SOURCES.iterdir())):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 

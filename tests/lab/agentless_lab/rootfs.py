@@ -36,8 +36,7 @@ LEFT_TO_ROLES = [
     "chrony.service", "libvirt-guests.service", "libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket",
     "libvirtd-admin.socket", "virtlogd.socket", "virtlogd-admin.socket", "virtlockd.socket", "virtlockd-admin.socket",
     "nginx.service", "openvswitch-switch.service", "ovs-record-hostname.service", "ovn-central.service",
-    "ovn-host.service", "ovn-controller.service", "ovn-northd.service", "ovn-ovsdb-server-nb.service",
-    "ovn-ovsdb-server-sb.service", "postgresql.service", "tgt.service", "iscsid.socket",
+    "ovn-host.service", "ovn-controller.service", "postgresql.service", "tgt.service", "iscsid.socket",
     "open-iscsi.service", "nftables.service", "lvm2-monitor.service",
 ]
 # Nothing in a container needs them, and each costs time at boot or wakes up during a measurement.
@@ -103,9 +102,9 @@ def build(flavor: str, *, again: bool = False) -> Path:
     with lock(cache_root() / "build.lock") as held:
         if target.is_dir() and pool().is_dir() and not again:
             return target
-        for left in cache_root().glob("tmp-*"):
+        for left in cache_root().glob("part-root-*"):
             _remove(left)
-        temporary = cache_root() / f"tmp-{flavor}"
+        temporary = cache_root() / f"part-root-{flavor}"
         _bootstrap(flavor, temporary, held)
         _configure(temporary / "root")
         if flavor == "full":
@@ -120,7 +119,7 @@ def prune() -> list[Path]:
     """Remove trees and packages that no present recipe names; return what went."""
     keep = {path(flavor) for flavor in FLAVORS} | {pool()}
     with lock(cache_root() / "build.lock"):
-        old = [entry for pattern in ("root-*", "pool-*", "tmp-*", "old-*") for entry in cache_root().glob(pattern)
+        old = [entry for pattern in ("root-*", "pool-*", "part-root-*", "old-*") for entry in cache_root().glob(pattern)
                if entry not in keep]
         for entry in old:
             _remove(entry)
