@@ -53,16 +53,19 @@ AFTER = {
 }
 
 
-def examples(module: str) -> list[Task]:
-    """The tasks in the EXAMPLES of a module."""
-    tree = ast.parse((ROOT / "plugins" / "modules" / f"{module}.py").read_text())
+def documented(name: str, folder: str = "modules") -> str:
+    """The text of EXAMPLES in a plugin."""
+    tree = ast.parse((ROOT / "plugins" / folder / f"{name}.py").read_text())
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(name, ast.Name) and name.id == "EXAMPLES" for name in node.targets
-        ):
-            found = yaml.safe_load(ast.literal_eval(node.value))
-            return [task for item in found for task in (item.get("tasks", [item]) if isinstance(item, dict) else [])]
-    raise SystemExit(f"{module}: no EXAMPLES")
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["EXAMPLES"]:
+            return str(ast.literal_eval(node.value))
+    raise SystemExit(f"{name}: no EXAMPLES")
+
+
+def examples(name: str, folder: str = "modules") -> list[Task]:
+    """The tasks in the EXAMPLES of a plugin."""
+    found = yaml.safe_load(documented(name, folder))
+    return [task for item in found for task in (item.get("tasks", [item]) if isinstance(item, dict) else [])]
 
 
 def call(task: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -118,6 +121,8 @@ def playbook(
         making += [one for task in tasks if not removes(task) for one in again(task)]
         undoing[:0] = [one for task in tasks if removes(task) for one in again(task)] + story(AFTER, module)
         asking += examples(f"{module}_info")
+        if module == "instance":
+            asking += examples("scheduler", "lookup")
     tasks = [*making, *asking, *(undoing if removing else [])]
     return [{"name": "Every example", "hosts": host, "gather_facts": False, "tasks": tasks}]
 

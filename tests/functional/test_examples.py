@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ from tests.functional.examples_playbook import (
     adapted,
     again,
     call,
+    documented,
     examples,
     playbook,
     settings,
@@ -45,12 +47,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(home: Path, name: str, plays: list[dict[str, Any]], *options: str) -> tuple[int, int, str]:
-    """ansible-playbook over these plays: tasks that were ok, tasks that changed something, and what it said."""
-    file = home / name
-    file.write_text(yaml.safe_dump(plays, sort_keys=False))
-    inventory = home / "hosts.yml"
-    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+def start(home: Path, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """A program of Ansible, in that home, on a database of its own."""
     environment = {
         **os.environ,
         "HOME": str(home / "home"),
@@ -58,13 +56,22 @@ def run(home: Path, name: str, plays: list[dict[str, Any]], *options: str) -> tu
         "ANSIBLE_HOME": str(home / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    argv = [program, "-i", str(inventory), str(file), *options]
-    done = subprocess.run(
+    argv = [str(Path(sys.executable).with_name(program)), *options]
+    return subprocess.run(
         argv, cwd=home, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
+
+
+def run(home: Path, name: str, plays: list[dict[str, Any]], *options: str) -> tuple[int, int, str]:
+    """ansible-playbook over these plays: tasks that were ok, tasks that changed something, and what it said."""
+    file = home / name
+    file.write_text(yaml.safe_dump(plays, sort_keys=False))
+    inventory = home / "hosts.yml"
+    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+    done = start(home, "ansible-playbook", "-i", str(inventory), str(file), *options)
     said = done.stdout + done.stderr
     recap = RECAP.search(said)
     assert done.returncode == 0, said
@@ -77,6 +84,19 @@ def test_examples_without_a_machine_run(home: Path) -> None:
     ok, changed, _said = run(home, "examples.yml", plays, "--diff")
     assert ok >= len(plays[0]["tasks"])
     assert changed
+
+
+def test_the_examples_of_the_inventory_are_read(home: Path) -> None:
+    run(home, "empty.yml", playbook(["flavor"]))
+    sources = [part for part in re.split(r"(?m)^---$", documented("instances", "inventory")) if yaml.safe_load(part)]
+    assert sources
+    for number, text in enumerate(sources):
+        source = home / f"{number}.instances.yml"
+        source.write_text(text)
+        done = start(home, "ansible-inventory", "-i", str(source), "--list")
+        assert done.returncode == 0, done.stderr
+        assert "Failed to parse" not in done.stderr
+        assert "_meta" in json.loads(done.stdout)
 
 
 def test_every_public_module_is_run_somewhere() -> None:
