@@ -16,11 +16,12 @@ from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 
-libvirt: Any
 try:
     import libvirt
 except ImportError:
     libvirt = None
+
+__all__ = ["NAMESPACE", "connect", "find", "libvirt", "ours", "owner", "require", "state"]
 
 URI = "qemu:///system"
 NAMESPACE = "https://agentless.cloud/xmlns/instance/1.0"
@@ -84,7 +85,7 @@ def require(instance_id: str) -> Any:
 def ours() -> dict[str, Any]:
     """All our domains by instance."""
     found = ((owner(domain), domain) for domain in connect().listAllDomains())
-    return {instance_id: domain for instance_id, domain in found if instance_id == domain.UUIDString()}
+    return {key: domain for key, domain in found if key is not None and key == domain.UUIDString()}
 
 
 def state(domain: Any) -> str:

@@ -69,10 +69,13 @@ def _address() -> str | None:
 
 def _capacity(link: Any, state_dir: str) -> dict[str, int]:
     cpus = link.getInfo()[2]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     where = state_dir if os.path.isdir(state_dir) else "/"
     space = os.statvfs(where)
-    return {"vcpus": int(cpus), "ram": memory >> 20, "disk": space.f_blocks * space.f_frsize >> 30}
+    return {"vcpus": int(cpus), "ram": _memory(), "disk": space.f_blocks * space.f_frsize >> 30}
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def _cpu(link: Any, capabilities: Any, arch: str, virt_types: list[str]) -> dict[str, Any]:
@@ -118,7 +121,8 @@ def _guest_model(link: Any, arch: str, virt_type: str) -> Any:
 
 
 def _numa(capabilities: Any) -> list[dict[str, Any]]:
-    return [
+    """The NUMA nodes. A single one has all the memory; the kernel's own figure for it moves with ballooning."""
+    cells = [
         {
             "id": int(cell.get("id")),
             "ram": int(cell.findtext("memory") or 0) >> 10,
@@ -126,6 +130,9 @@ def _numa(capabilities: Any) -> list[dict[str, Any]]:
         }
         for cell in capabilities.iterfind("host/topology/cells/cell")
     ]
+    if len(cells) == 1:
+        cells[0]["ram"] = _memory()
+    return cells
 
 
 def _pci_devices() -> list[dict[str, Any]]:

@@ -159,7 +159,8 @@ def serial(spec: DomainSpec) -> list[Element]:
 def display(spec: DomainSpec, made: Options) -> list[Element]:
     """VNC on one address, and the graphics card it shows."""
     model = made.video or ("virtio" if spec.vnc_listen else "none")
-    found = [node("video", node("model", type=model, **({} if model == "none" else {"heads": 1, "primary": "yes"})))]
+    heads = (None, None) if model == "none" else (1, "yes")
+    found = [node("video", node("model", type=model, heads=heads[0], primary=heads[1]))]
     if spec.vnc_listen is None or model == "none":
         return found
     address = _management_address(spec.vnc_listen)

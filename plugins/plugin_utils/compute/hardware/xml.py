@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from lxml import etree
 
@@ -35,4 +35,4 @@ def node(tag: str, *content: Element | str | int | None, **attributes: str | int
 def text_of(element: Element) -> str:
     """The element as text, indented by two."""
     etree.indent(element, space="  ")
-    return cast(str, etree.tostring(element, encoding="unicode", pretty_print=True))
+    return etree.tostring(element, encoding="unicode", pretty_print=True)

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host says of itself, looked at before it is believed. Pure.
+
+A host may be anybody's: its answer is only kept where each value is of the form agreed, and no value is longer than it
+has any reason to be.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply
+
+VIRT_TYPES = ("kvm", "qemu")
+RESOURCES = ("vcpus", "ram", "disk")
+MOST = {"vcpus": 1 << 16, "ram": 1 << 30, "disk": 1 << 30}  # threads, MiB, GiB: beyond any machine
+
+_WORD = re.compile(r"[A-Za-z0-9._:+()@/ -]{1,128}")
+_PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_CODE = re.compile(r"[0-9a-f]{4,6}")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host's answer to ``discover``."""
+
+    identity: str | None
+    address: str | None
+    virt_types: list[str]
+    cpu: dict[str, Any]
+    capacity: dict[str, int]
+    numa: list[dict[str, Any]]
+    pci_devices: list[dict[str, Any]]
+    about: dict[str, Any]
+
+
+def read(host: str, reply: Mapping[str, Any]) -> Facts:
+    """The facts in a host's reply.
+
+    :raises BadReply: a value is not of the form agreed.
+    """
+    try:
+        return Facts(
+            identity=str(uuid.UUID(reply["identity"])) if reply.get("identity") else None,
+            address=str(ipaddress.ip_address(reply["address"])) if reply.get("address") else None,
+            virt_types=[name for name in VIRT_TYPES if name in _list(reply["virt_types"], 16)],
+            cpu=_cpu(reply["cpu"]),
+            capacity={name: _number(reply["capacity"][name], MOST[name]) for name in RESOURCES},
+            numa=[_cell(cell) for cell in _list(reply["numa"], 1024)],
+            pci_devices=[_device(device) for device in _list(reply["pci_devices"], 4096)],
+            about={
+                "hostname": _word(reply["hostname"]),
+                "versions": {name: _word(reply["versions"][name]) for name in ("kernel", "libvirt", "qemu")},
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        text = f"{type(exc).__name__}: {exc}" if isinstance(exc, KeyError) else str(exc)
+        raise BadReply(f"What {host} says of itself is not of the form agreed ({text[:200]}).", host=host) from exc
+
+
+def _cpu(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "arch": _word(value["arch"]),
+        "model": _optional(value.get("model")),
+        "vendor": _optional(value.get("vendor")),
+        "features": sorted({_word(name) for name in _list(value["features"], 4096)}),
+    }
+
+
+def _cell(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": _number(value["id"], 1 << 16),
+        "ram": _number(value["ram"], MOST["ram"]),
+        "cpus": sorted(_number(cpu, MOST["vcpus"]) for cpu in _list(value["cpus"], MOST["vcpus"])),
+    }
+
+
+def _device(value: Mapping[str, Any]) -> dict[str, Any]:
+    node = value.get("numa_node")
+    return {
+        "address": _matching(_PCI, value["address"]),
+        "vendor_id": _matching(_CODE, value["vendor_id"]),
+        "product_id": _matching(_CODE, value["product_id"]),
+        "class": _matching(_CODE, value["class"]),
+        "numa_node": None if node is None else _number(node, 1 << 16),
+        "driver": _optional(value.get("driver")),
+    }
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{str(value)[:64]!r}")
+    return value
+
+
+def _word(value: Any) -> str:
+    return _matching(_WORD, value)
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None else _word(value)
+
+
+def _number(value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"{str(value)[:64]!r} is not a number from 0 to {most}")
+    return value
+
+
+def _list(value: Any, longest: int) -> Sequence[Any]:
+    if not isinstance(value, list) or len(value) > longest:
+        raise ValueError(f"not a list of at most {longest}")
+    return value
