@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person gives, checked and brought into the one form that is stored and compared. Pure.
+
+Every check takes the option's name and its value, and returns the value to store.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+
+Check = Callable[[str, Any], Any]
+
+LONGEST_LABEL = 255
+LARGEST = 2**31 - 1  # sums of many such numbers still fit the database's 64 bits
+_REFUSED = ("C", "Zl", "Zp")  # Unicode categories: controls and what a terminal would obey, line and paragraph breaks
+
+
+def label(option: str, value: Any) -> str:
+    """A name: any text of one line. It never reaches a path, a shell or a template.
+
+    :raises BadInput: it is empty, longer than 255 characters, or holds control characters.
+    """
+    text = str(value)
+    if not 1 <= len(text) <= LONGEST_LABEL:
+        raise BadInput(f"{option} has 1 to {LONGEST_LABEL} characters; this one has {len(text)}: {text[:60]!r}.")
+    if _unprintable(text):
+        raise BadInput(f"{option} {text[:60]!r} holds control characters or line breaks, which no name may.")
+    return text
+
+
+def line(option: str, value: Any) -> str:
+    """A text of one line, which may be empty.
+
+    :raises BadInput: it holds control characters.
+    """
+    text = str(value)
+    if _unprintable(text):
+        raise BadInput(f"{option} {text[:60]!r} holds control characters or line breaks.")
+    return text
+
+
+def number(least: int, most: int = LARGEST) -> Check:
+    """A whole number in a range."""
+
+    def check(option: str, value: Any) -> int:
+        try:
+            found = int(value)
+        except (TypeError, ValueError) as exc:
+            raise BadInput(f"{option} is {value!r}; it must be a whole number.") from exc
+        if not least <= found <= most:
+            raise BadInput(f"{option} is {found}; it must be from {least} to {most}.")
+        return found
+
+    return check
+
+
+def flag(option: str, value: Any) -> bool:
+    """Yes or no; the module's documentation has made it a boolean already."""
+    return bool(value)
+
+
+def texts(option: str, value: Mapping[str, Any]) -> dict[str, str]:
+    """Text by text, as extra specs and properties are. Booleans are written as Nova writes them.
+
+    :raises BadInput: a key is no label, or a value is a list or a dictionary.
+    """
+    return {label(f"A key of {option}", key): text(f"{option}[{key!r}]", each) for key, each in value.items()}
+
+
+def text(option: str, value: Any) -> str:
+    """Any scalar as text.
+
+    :raises BadInput: it is a list, a dictionary or nothing.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return line(option, value)
+    raise BadInput(f"{option} is {value!r}; it must be a text. Encode a list or a dictionary yourself.")
+
+
+def words(option: str, value: Iterable[Any]) -> list[str]:
+    """Labels without order and without repetition, such as tags."""
+    return sorted({label(f"An element of {option}", each) for each in value})
+
+
+def _unprintable(value: str) -> bool:
+    return any(unicodedata.category(character).startswith(_REFUSED) for character in value)
