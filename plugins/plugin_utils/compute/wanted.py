@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+from ansible_collections.agentless.cloud.plugins.plugin_utils.names import label
 
-LONGEST_NAME = 255
 MOST_AT_ONCE = 1000  # instances of one task: one transaction, and one message to each host
 
 
@@ -79,18 +78,6 @@ def wanted(args: Mapping[str, Any]) -> Wanted:
         wait=args["wait"],
         timeout=args["timeout"],
     )
-
-
-def label(kind: str, text: str) -> str:
-    """A name that a person gives. It never reaches a path, a shell or a template, so it may hold almost anything.
-
-    :raises BadInput: it is empty, longer than 255 characters or holds control characters.
-    """
-    if not text or len(text) > LONGEST_NAME:
-        raise BadInput(f"A {kind} has 1 to {LONGEST_NAME} characters; this one has {len(text)}.")
-    if any(unicodedata.category(char).startswith("C") for char in text):
-        raise BadInput(f"The {kind} {text!r} holds control characters, which no name may.")
-    return text
 
 
 def _names(name: str, count: int | None) -> tuple[str, ...]:
