@@ -133,9 +133,12 @@ class Northbound:
     def next_cfg(self) -> int:
         """Ask for a new configuration number, which OVN answers in ``sb_cfg`` and ``hv_cfg`` when all has arrived."""
         transaction = idl.Transaction(self._idl)
-        self._global().increment("nb_cfg")
+        row = self._global()
+        row.verify("nb_cfg")
+        wanted = int(row.nb_cfg) + 1
+        row.nb_cfg = wanted
         self._finish(transaction)
-        return int(transaction.get_increment_new_value())
+        return wanted
 
     def cfg(self, column: str) -> int:
         """What a configuration number is now."""
