@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, InUse
@@ -85,6 +85,18 @@ def _unused(conn: sa.Connection, record: Record) -> None:
         raise InUse(f"Project {record['name']!r} still has {named}. Remove these first.", used=left)
 
 
+def _insert(conn: sa.Connection, kind: Kind, row: Mapping[str, Any]) -> Record:
+    project = projects.create(conn, row["name"], description=row["description"], enabled=row["enabled"])
+    quota.set_limits(conn, project["id"], row["quota"] or {})
+    return project
+
+
+def _update(conn: sa.Connection, kind: Kind, record: Record, row: Mapping[str, Any]) -> Record:
+    quota.set_limits(conn, record["id"], row.get("quota") or {})
+    columns = {key: value for key, value in row.items() if key != "quota"}
+    return records.update(conn, kind.table, record["id"], {"generation": record["generation"]}, **columns)
+
+
 KIND = Kind(
     name="project",
     table=cloud.projects,
@@ -99,4 +111,6 @@ KIND = Kind(
     blank={"quota": dict(quota.DEFAULTS), "usage": dict.fromkeys(quota.DEFAULTS, 0)},
     allow=_allow,
     unused=_unused,
+    insert=_insert,
+    update=_update,
 )
