@@ -66,6 +66,24 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
         raise BadReply(f"What {host} says of itself is not of the form agreed ({text[:200]}).", host=host) from exc
 
 
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of several fields one by one, so that a change names the field; long lists in short words."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if key != "aggregates" and isinstance(value, Mapping):
+            flat.update({f"{key}.{part}": content for part, content in value.items()})
+        else:
+            flat[key] = value
+    if flat.get("cpu.features") is not None:
+        flat["cpu.features"] = " ".join(flat["cpu.features"])
+    for device in flat.pop("pci_devices", None) or ():
+        words = (f"{device['vendor_id']}:{device['product_id']}", device["class"], device["driver"] or "no driver")
+        flat[f"pci {device['address']}"] = " ".join(words)
+    for node in flat.pop("numa", None) or ():
+        flat[f"numa {node['id']}"] = f"{node['ram']} MiB, cpus {' '.join(map(str, node['cpus']))}"
+    return flat
+
+
 def _cpu(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "arch": _word(value["arch"]),

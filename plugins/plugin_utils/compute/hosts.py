@@ -27,7 +27,11 @@ Record = dict[str, Any]
 BACKEND = "compute_backend"
 RATIOS = {"cpu": 4.0, "ram": 1.0, "disk": 1.0}  # as Nova begins
 RESERVED = {"vcpus": 0, "ram": 512, "disk": 0}  # for the host itself, unless the operator says otherwise
-PAPER_CPU: Record = {"arch": "x86_64", "model": None, "vendor": None, "features": []}
+PAPER: Record = {
+    "cpu": {"arch": "x86_64", "model": None, "vendor": None, "features": []},
+    "numa": [],
+    "pci_devices": [],
+}
 NAMED = {"cpu": "vcpus", "ram": "ram", "disk": "disk"}  # a ratio's resource
 _FROM_HOST = ("identity", "address", "virt_types", "cpu", "numa", "pci_devices")
 _PLAIN = ("id", "name", "state", "reason", "zone", *_FROM_HOST, "planned", "trusted", "seen_at")
@@ -145,12 +149,12 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
         **stock,
     }
     if found is None:
-        changes = created({"name": name, **_flat(wanted)})
+        changes = created({"name": name, **host_facts.flat(wanted)})
     else:
-        changes = compare(_flat(wanted), _flat(found))
+        changes = compare(host_facts.flat(wanted), host_facts.flat(found))
         if "pci_devices" in values:  # one that was taken out
-            now_there = _flat({"pci_devices": values["pci_devices"]})
-            before = _flat({"pci_devices": found["pci_devices"]})
+            now_there = host_facts.flat({"pci_devices": values["pci_devices"]})
+            before = host_facts.flat({"pci_devices": found["pci_devices"]})
             changes += [Change(key, before[key], None) for key in before if key not in now_there]
         if args["state"] == "enabled" and found["reason"] and not args.get("reason"):
             values = {**values, "reason": None}
@@ -184,7 +188,7 @@ def _columns(
         values["seen_at"] = now()
         values["planned"] = False
     elif found is None:
-        values.update(planned=True, virt_types=args.get("virt_types") or ["kvm"], cpu=dict(PAPER_CPU))
+        values.update(planned=True, virt_types=args.get("virt_types") or ["kvm"], **PAPER)
     elif found["planned"] and args.get("virt_types"):
         values["virt_types"] = args["virt_types"]
     values["facts"] = {**about, "limits": dict(limits)}
@@ -231,24 +235,6 @@ def _inventories(stock: Mapping[str, Mapping[str, Any]]) -> dict[str, Record]:
 
 def _given(args: Mapping[str, Any], option: str) -> Record:
     return {key: value for key, value in (args.get(option) or {}).items() if value is not None}
-
-
-def _flat(values: Mapping[str, Any]) -> Record:
-    """Values of several fields one by one, so that a change names the field; long lists in short words."""
-    flat: Record = {}
-    for key, value in values.items():
-        if key != "aggregates" and isinstance(value, Mapping):
-            flat.update({f"{key}.{part}": content for part, content in value.items()})
-        else:
-            flat[key] = value
-    if flat.get("cpu.features") is not None:
-        flat["cpu.features"] = " ".join(flat["cpu.features"])
-    for device in flat.pop("pci_devices", None) or ():
-        words = (f"{device['vendor_id']}:{device['product_id']}", device["class"], device["driver"] or "no driver")
-        flat[f"pci {device['address']}"] = " ".join(words)
-    for node in flat.pop("numa", None) or ():
-        flat[f"numa {node['id']}"] = f"{node['ram']} MiB, cpus {' '.join(map(str, node['cpus']))}"
-    return flat
 
 
 def _write(conn: sa.Connection, plan: Plan, name: str) -> None:

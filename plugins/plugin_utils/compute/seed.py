@@ -130,4 +130,4 @@ def _unique(values: Any) -> tuple[str, ...]:
 
 
 def _written(content: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1 << 20)
+    return yaml.safe_dump(dict(content), sort_keys=False, width=1 << 20)

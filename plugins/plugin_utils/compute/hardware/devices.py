@@ -161,7 +161,7 @@ def display(spec: DomainSpec, made: Options) -> list[Element]:
     model = made.video or ("virtio" if spec.vnc_listen else "none")
     heads = (None, None) if model == "none" else (1, "yes")
     found = [node("video", node("model", type=model, heads=heads[0], primary=heads[1]))]
-    if spec.vnc_listen is None or model == "none":
+    if not spec.vnc_listen or model == "none":
         return found
     address = _management_address(spec.vnc_listen)
     listen = node("listen", type="address", address=address)
