@@ -39,14 +39,3 @@ def push(request: Request, operations: Sequence[Mapping[str, Any]]) -> bool:
         return False
     results = request.rpc.call(Call(host(request.groups), "network_backend", list(operations)))
     return any(result.get("changed") for result in results)
-
-
-def label(value: Any, what: str) -> str:
-    """A name that a person gives: any printable text.
-
-    :raises BadInput: it is empty, too long or holds control characters.
-    """
-    text = str(value)
-    if not 1 <= len(text) <= 255 or not text.isprintable():
-        raise BadInput(f"{what} {text[:60]!r} is not a name: 1 to 255 printable characters, no line breaks.")
-    return text

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.network.rows import MTU
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -65,7 +66,7 @@ class Plan:
 def apply(request: Request) -> Outcome:
     """Make the network as the task says."""
     central.host(request.groups)
-    name = central.label(request.args["name"], "The network's name")
+    name = names.label("name of a network", request.args["name"])
     if request.args["state"] == "absent":
         return _absent(request, name)
     with request.conductor.read() as conn:

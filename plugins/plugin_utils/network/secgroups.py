@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -51,7 +52,7 @@ class Plan:
 def apply(request: Request) -> Outcome:
     """Make the security group as the task says."""
     central.host(request.groups)
-    name = central.label(request.args["name"], "The security group's name")
+    name = names.label("name of a security group", request.args["name"])
     if request.args["state"] == "absent":
         return _absent(request, name)
     with request.conductor.read() as conn:
@@ -133,11 +134,12 @@ def shown(conn: sa.Connection, groups: Sequence[Record]) -> list[Record]:
     """Groups with their rules as modules return them."""
     listed = _rules_of(conn, [group["id"] for group in groups])
     remote = {rule["remote_group_id"] for rule in listed if rule["remote_group_id"]}
-    names = {row["id"]: row["name"] for row in records.listing(conn, tables.secgroups, id=remote)} if remote else {}
+    known = records.listing(conn, tables.secgroups, id=remote) if remote else []
+    by_id = {row["id"]: row["name"] for row in known}
     return [
         {
             **{key: group[key] for key in _SHOWN},
-            "rules": [_rule_shown(rule, names) for rule in listed if rule["secgroup_id"] == group["id"]],
+            "rules": [_rule_shown(rule, by_id) for rule in listed if rule["secgroup_id"] == group["id"]],
             "created_at": group["created_at"],
             "updated_at": group["updated_at"],
         }

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -32,7 +33,7 @@ def normalized(given: Mapping[str, Any]) -> Subnet:
         raise BadInput(f"Subnet {cidr} is IPv{cidr.version}, not IPv{version}.")
     gateway = given.get("gateway_ip")
     return {
-        "name": given.get("name"),
+        "name": names.label("name of a subnet", given["name"]) if given.get("name") is not None else None,
         "cidr": str(cidr),
         "ip_version": cidr.version,
         "gateway_ip": str(_gateway(gateway, cidr)) if gateway else gateway,
@@ -70,8 +71,8 @@ def changes(wanted: Subnet, actual: Mapping[str, Any]) -> dict[str, Any]:
     """
     if wanted["cidr"] != actual["cidr"]:
         raise ChangeRefused(
-            f"Subnet {wanted['name']!r} is {actual['cidr']} and cannot become {wanted['cidr']}: its addresses are given "
-            "out. Add a subnet of another name with the new prefix, move the instances, then leave this one out."
+            f"Subnet {wanted['name']!r} is {actual['cidr']} and cannot become {wanted['cidr']}: its addresses are out. "
+            "Add a subnet of another name with the new prefix, move the instances, then leave this one out."
         )
     differing = {}
     for key in CHANGEABLE:
@@ -106,7 +107,7 @@ def apart(subnets: Iterable[Mapping[str, Any]]) -> None:
     :raises BadInput: two do.
     """
     seen: list[Network] = []
-    names: set[str] = set()
+    taken: set[str] = set()
     for subnet in subnets:
         cidr = _network(subnet["cidr"])
         for other in seen:
@@ -114,9 +115,9 @@ def apart(subnets: Iterable[Mapping[str, Any]]) -> None:
                 raise BadInput(f"Subnets {other} and {cidr} of one network overlap.")
         seen.append(cidr)
         if subnet["name"] is not None:
-            if subnet["name"] in names:
+            if subnet["name"] in taken:
                 raise BadInput(f"Two subnets of one network are called {subnet['name']!r}.")
-            names.add(subnet["name"])
+            taken.add(subnet["name"])
 
 
 def bounds(cidr: Network) -> tuple[Address, Address]:
