@@ -8,7 +8,7 @@ The examples tell one story in one cloud. They run in the order of the modules g
 then the questions (``_info``), then what removes things, backwards. Each is followed by itself, which must change
 nothing.
 
-    python examples_playbook.py --modules secgroup network image instance --set image.filename=/tmp/guest.qcow2
+    python examples_playbook.py --machines cloud_compute --set image.filename=/tmp/guest.qcow2
 """
 
 from __future__ import annotations
@@ -80,6 +80,12 @@ def removes(task: Mapping[str, Any]) -> bool:
     return call(task)[1].get("state") == "absent"
 
 
+def needs_machine(task: Mapping[str, Any]) -> bool:
+    """Whether it is told of the host that the play runs for."""
+    module, arguments = call(task)
+    return module == "host" and "name" not in arguments
+
+
 def adapted(task: Task, changes: Mapping[str, Mapping[str, Any]]) -> Task:
     """The task with options replaced, where it gives them: a test has fewer hosts and other files than the story."""
     module, arguments = call(task)
@@ -109,14 +115,18 @@ def playbook(
     *,
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     removing: bool = True,
-    host: str = "localhost",
+    machines: str | None = None,
 ) -> list[dict[str, Any]]:
-    """One play with every example of these modules and of their ``_info``."""
+    """A play with every example of these modules and of their ``_info``; one before it for the machines' own."""
+    plays = []
+    if machines:
+        own = [one for task in examples("host") if needs_machine(task) for one in again(task)]
+        plays.append({"name": "Examples of a machine", "hosts": machines, "gather_facts": False, "tasks": own})
     making: list[Task] = []
     asking: list[Task] = []
     undoing: list[Task] = []
     for module in modules:
-        tasks = [adapted(task, changes or {}) for task in examples(module)]
+        tasks = [adapted(task, changes or {}) for task in examples(module) if not needs_machine(task)]
         making += story(BEFORE, module)
         making += [one for task in tasks if not removes(task) for one in again(task)]
         undoing[:0] = [one for task in tasks if removes(task) for one in again(task)] + story(AFTER, module)
@@ -124,7 +134,7 @@ def playbook(
         if module == "instance":
             asking += examples("scheduler", "lookup")
     tasks = [*making, *asking, *(undoing if removing else [])]
-    return [{"name": "Every example", "hosts": host, "gather_facts": False, "tasks": tasks}]
+    return [*plays, {"name": "Every example", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]
 
 
 def settings(words: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -144,10 +154,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--set", nargs="*", default=[], metavar="MODULE.OPTION=VALUE", help="replace an option where it is given"
     )
     parser.add_argument("--keep", action="store_true", help="leave out the examples that remove")
-    parser.add_argument("--host", default="localhost", help="the play's host; default: %(default)s")
+    parser.add_argument("--machines", metavar="GROUP", help="also the examples that a compute host has for itself")
     arguments = parser.parse_args(argv)
     plays = playbook(
-        arguments.modules, changes=settings(arguments.set), removing=not arguments.keep, host=arguments.host
+        arguments.modules,
+        changes=settings(arguments.set),
+        removing=not arguments.keep,
+        machines=arguments.machines,
     )
     yaml.safe_dump(plays, sys.stdout, sort_keys=False, width=150)
     return 0

@@ -87,7 +87,7 @@ def test_examples_without_a_machine_run(home: Path) -> None:
 
 
 def test_the_examples_of_the_inventory_are_read(home: Path) -> None:
-    run(home, "empty.yml", playbook(["flavor"]))
+    run(home, "empty.yml", playbook(["project", "flavor"], removing=False))
     sources = [part for part in re.split(r"(?m)^---$", documented("instances", "inventory")) if yaml.safe_load(part)]
     assert sources
     for number, text in enumerate(sources):
