@@ -4,6 +4,6 @@
 
 """Images on the controller: fetched, looked at, put into the store, recorded.
 
-``images`` is the flow; ``source`` says where the content comes from, ``fetch`` brings it over HTTP, ``inspect`` judges it,
-``store`` knows the image host.
+``images`` is the flow; ``source`` says where the content comes from, ``fetch`` brings it over HTTP, ``inspect`` judges
+it, ``store`` knows the image host.
 """

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ def url_for(image: Record, hostvars: Mapping[str, Mapping[str, Any]], groups: Ma
     algorithm, _colon, digest = str(image.get("checksum")).partition(":")
     if algorithm != "sha256" or not digest:
         raise BadInput(f"Image {image.get('name')!r} has no content yet.")
-    variables = hostvars[keeper] if keeper in hostvars else {}
+    variables = hostvars.get(keeper) or {}
     address = _address(keeper, variables)
     shown = f"[{address}]" if ":" in address else address
     return f"http://{shown}:{int(variables.get('image_store_port') or PORT)}/{algorithm}/{digest}"
@@ -64,7 +65,7 @@ def push(request: Request, keeper: str, record: Record, path: str) -> bool:
     if offered.get("present") is True:
         return False
     request.progress(f"{record['name']}: copying {_shown(record['size'])} to {keeper}")
-    lies = request.rpc.put(keeper, path, f"{INCOMING}/{record['id']}")
+    lies = request.rpc.put(keeper, path, f"{INCOMING}/{record['id']}.{uuid.uuid4()}")
     stored = request.rpc.call(Call(keeper, BACKEND, [{"op": "store", **about, "path": lies}]))[0]
     if stored.get("checksum") != record["checksum"]:
         raise BackendFailed(f"{keeper} does not confirm the checksum of image {record['name']!r}.", host=keeper)

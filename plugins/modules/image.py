@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the module C(image); the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image
+short_description: Register disk images that instances are booted from
+version_added: 0.1.0
+description:
+  - The controller takes the file or fetches it, verifies its checksum, sees that it is what it is said to be, and
+    copies it to the first host of the inventory group C(cloud_image), from where compute hosts fetch it by its digest.
+  - An image is refused, and nothing stored, if its format is not the one given, or if it leads to other files
+    (backing file, external data file, extents), has unknown features, is encrypted, damaged, or in two formats at once.
+  - The content of an image never changes. Another content under the same name is refused; everything else changes in
+    place.
+  - Images of the same content are stored once.
+  - A run that was killed is finished by running it again.
+extends_documentation_fragment:
+  - agentless.cloud.attributes
+  - agentless.cloud.resource
+options:
+  name:
+    description: Name of the image, unique in its project.
+    type: str
+    required: true
+  state:
+    description:
+      - Whether the image is to exist.
+      - An image that instances were booted from can be removed, as in Glance. The instances keep running on the copy in
+        their host's cache; they cannot be rebuilt, nor find it on a host that they are moved to.
+      - An image that is O(protected), or is another image's kernel or ramdisk, cannot be removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  filename:
+    description:
+      - Path of the file on the controller; a relative one is looked for in the playbook's directory C(files), then
+        beside the playbook.
+      - Where the image exists already and no O(checksum) is given, the file is read to see that it is the same.
+    type: str
+  uri:
+    description:
+      - An HTTP or HTTPS address that the controller fetches, following at most five redirects, without a proxy.
+      - Where the image exists already, nothing is fetched, and only O(checksum) is compared.
+    type: str
+  allow_local_uri:
+    description:
+      - Whether O(uri) and its redirects may lead to the controller itself (loopback), to addresses of its own link
+        (169.254.0.0/16, fe80::/10) or to a metadata service of a cloud.
+    type: bool
+    default: false
+  checksum:
+    description: Checksum of the content, C(sha256:) and 64 hexadecimal digits. Another content is refused.
+    type: str
+  disk_format:
+    description:
+      - Format of the disk. It is compared with what is found, recorded, and never guessed again. A new image is
+        V(qcow2) unless something else is said.
+      - Compute hosts boot V(raw) and V(qcow2). The others are judged and kept, to be converted.
+      - V(aki) is a kernel and V(ari) a ramdisk.
+    type: str
+    choices: [raw, qcow2, vmdk, vdi, vhd, vhdx, iso, aki, ari]
+  container_format:
+    description: What the disk is wrapped in. A new image is V(bare), not wrapped at all.
+    type: str
+    choices: [bare, aki, ari]
+  kernel:
+    description: Name or ID of the image that is the kernel.
+    type: str
+  ramdisk:
+    description: Name or ID of the image that is the initial ramdisk.
+    type: str
+  min_disk:
+    description: How large the disk of a flavor must be at least, in GiB. The image's own virtual size must fit in it.
+    type: int
+  min_ram:
+    description: How much memory a flavor must have at least, in MiB.
+    type: int
+  properties:
+    description:
+      - Further properties under the names that Nova uses, such as C(hw_disk_bus). All of them together; those left out
+        go.
+    type: dict
+  visibility:
+    description:
+      - V(private) images are for their project, V(community) and V(public) ones for all. A new image is V(private).
+    type: str
+    choices: [private, community, public]
+  protected:
+    description: Whether the image is kept from being removed.
+    type: bool
+  tags:
+    description: Words to find the image by. All of them together; those left out go.
+    type: list
+    elements: str
+seealso:
+  - module: agentless.cloud.image_info
+  - module: agentless.cloud.instance
+author:
+  - agentless.cloud contributors (@agentless-cloud)
+"""
+
+EXAMPLES = r"""
+- name: An image from a file of the controller
+  agentless.cloud.image:
+    name: debian-12
+    filename: debian-12.qcow2
+    disk_format: qcow2
+    min_ram: 256
+    properties:
+      hw_disk_bus: virtio
+    tags: [debian, stable]
+
+- name: Remove it
+  agentless.cloud.image:
+    name: debian-12
+    state: absent
+"""
+
+RETURN = r"""
+image:
+  description: The image; null for O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: UUID of the image.
+      type: str
+      returned: always
+    name:
+      description: Name of the image.
+      type: str
+      returned: always
+    project_id:
+      description: The project that owns it.
+      type: str
+      returned: always
+    status:
+      description: V(active) where it can be booted from, V(queued) or V(saving) where a run has not finished.
+      type: str
+      returned: always
+      sample: active
+    checksum:
+      description: SHA-256 of the content, which is also its name in the store.
+      type: str
+      returned: always
+    size:
+      description: Size of the file in bytes.
+      type: int
+      returned: always
+    virtual_size:
+      description: Size of the disk that a guest sees, in bytes.
+      type: int
+      returned: always
+    disk_format:
+      description: Format of the disk.
+      type: str
+      returned: always
+    container_format:
+      description: What the disk is wrapped in.
+      type: str
+      returned: always
+    store_host:
+      description: Inventory name of the host that keeps the content.
+      type: str
+      returned: always
+    min_disk:
+      description: Least disk of a flavor in GiB.
+      type: int
+      returned: always
+    min_ram:
+      description: Least memory of a flavor in MiB.
+      type: int
+      returned: always
+    kernel:
+      description: ID of the image that is the kernel.
+      type: str
+      returned: always
+    ramdisk:
+      description: ID of the image that is the initial ramdisk.
+      type: str
+      returned: always
+    properties:
+      description: The properties.
+      type: dict
+      returned: always
+    visibility:
+      description: Who may use it.
+      type: str
+      returned: always
+    protected:
+      description: Whether it is kept from being removed.
+      type: bool
+      returned: always
+    tags:
+      description: The tags.
+      type: list
+      elements: str
+      returned: always
+    created_at:
+      description: When it was registered, as UTC in ISO 8601.
+      type: str
+      returned: always
+    updated_at:
+      description: When its record last changed, as UTC in ISO 8601.
+      type: str
+      returned: always
+"""
