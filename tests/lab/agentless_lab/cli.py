@@ -9,13 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from agentless_lab import console, guest, host, lab, rootfs
-from agentless_lab.system import PREREQUISITES, LabError, lock, require, state_root
+from agentless_lab.system import PREREQUISITES, LabError, require
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     options = _parser().parse_args(argv)
     try:
@@ -31,8 +31,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _up(options: argparse.Namespace) -> None:
     begun = time.monotonic()
-    plan = lab.Plan(name=options.name, hosts=tuple(options.hosts.split(",")), flavor=options.flavor,
-                    groups=_groups(options.group), variables=_variables(options.var))
+    plan = lab.Plan(
+        name=options.name,
+        hosts=tuple(options.hosts.split(",")),
+        flavor=options.flavor,
+        groups=_groups(options.group),
+        variables=_variables(options.var),
+    )
     path = lab.up(plan, timeout=options.timeout)
     if options.json:
         print(json.dumps(lab.status(options.name), indent=2))
@@ -152,9 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--name")
     status.add_argument("--json", action="store_true")
 
-    for name, run, text in (("exec", _exec, "run a command on a host"), ("ssh", _ssh, "open a shell on a host"),
-                            ("kill", _kill, "cut the power of a host; its disk stays"),
-                            ("start", _start, "boot a host again")):
+    for name, run, text in (
+        ("exec", _exec, "run a command on a host"),
+        ("ssh", _ssh, "open a shell on a host"),
+        ("kill", _kill, "cut the power of a host; its disk stays"),
+        ("start", _start, "boot a host again"),
+    ):
         made = command(name, run, text)
         made.add_argument("name", metavar="NAME")
         made.add_argument("host", metavar="HOST")
@@ -175,6 +183,10 @@ def _parser() -> argparse.ArgumentParser:
 
     image = command("guest-image", _guest_image, "print the path of a small bootable guest, built when it is missing")
     image.add_argument("--format", choices=guest.FORMATS, default="qcow2")
-    image.add_argument("--kernel", choices=sorted(guest.KERNELS), default="cloud",
-                       help="generic also has drivers for SATA and for NICs other than virtio, and starts slower")
+    image.add_argument(
+        "--kernel",
+        choices=sorted(guest.KERNELS),
+        default="cloud",
+        help="generic also has drivers for SATA and for NICs other than virtio, and starts slower",
+    )
     return parser

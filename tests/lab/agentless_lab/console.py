@@ -15,8 +15,7 @@ def run_in_guest(ssh: Sequence[str], domain: str, command: str, *, timeout: floa
     """Return the exit code and the output of a command line that the guest's shell ran."""
     program = Path(__file__).with_name("talk.py").read_text(encoding="utf-8")
     program += f"\ntalk({domain!r}, {command!r}, timeout={timeout!r})\n"
-    done = subprocess.run([*ssh, "python3", "-"], input=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False)
+    done = subprocess.run([*ssh, "python3", "-"], input=program, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(f"guest {domain}: {done.stderr.strip()[-2000:] or 'its host does not answer'}")
     code, output = json.loads(done.stdout)

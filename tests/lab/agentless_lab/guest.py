@@ -117,11 +117,14 @@ def _package(pattern: str) -> Path:
 
 
 def _add_dhclient(unpacked: Path, tree: Path) -> None:
-    """Busybox as Debian builds it has no DHCPv6 client: take dhclient and the two libraries it needs."""
-    for source, target in (("sbin/dhclient", "bin/dhclient"), ("lib/x86_64-linux-gnu/libc.so.6", "lib/libc.so.6"),
-                           ("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2")):
-        (tree / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(unpacked / source, tree / target)
+    """Busybox as Debian builds it has no DHCPv6 client: take dhclient, with its libraries out of busybox's sight.
+
+    A statically linked busybox that meets a libc.so.6 in /lib loads it to look names up, and crashes.
+    """
+    place = tree / "dhclient"
+    place.mkdir()
+    for source in ("sbin/dhclient", "lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"):
+        shutil.copy(unpacked / source, place / Path(source).name)
 
 
 def _add_modules(kernel: Path, target: Path) -> None:

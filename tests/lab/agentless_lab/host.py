@@ -75,30 +75,58 @@ def prepare(host: Host, *, hosts_file: str, authorized_key: str) -> str:
     return " ".join(key.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
 
 
-def start(host: Host, *, tree: Path, lower: tuple[Path, ...] = ()) -> None:
+def start(host: Host, *, tree: Path, pool: Path) -> None:
     """Boot a host; it goes on without us, and `stop` finds it by its control group."""
     if host.running():
         return
     cgroups.destroy(host.group)
     root = host.directory / "root"
-    layers = ":".join(map(os.fspath, (*lower, tree)))
-    argv = ["systemd-nspawn", "--quiet", "--settings=no", f"--directory={root}",
-            f"--machine=agl{host.number}-{host.index}", f"--hostname={host.name}",
-            f"--network-bridge={network.bridge(host.number)}", "--register=no", "--keep-unit", "--capability=all",
-            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
-            f"--bind-ro={rootfs.pool()}:{rootfs.REPOSITORY}"]
+    machine = f"agl{host.number}-{host.index}"
+    # The kernel takes the cable of a dead host away in its own time.
+    network.unplug(f"vb-{machine}")
+    argv = [
+        "systemd-nspawn",
+        "--quiet",
+        "--settings=no",
+        f"--directory={root}",
+        f"--machine={machine}",
+        f"--hostname={host.name}",
+        f"--network-bridge={network.bridge(host.number)}",
+        "--register=no",
+        "--keep-unit",
+        "--capability=all",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--console=pipe",
+        f"--bind-ro={pool}:{rootfs.REPOSITORY}",
+    ]
     argv += [f"--bind={_node(host, device)}:{device}" for device in DEVICES if os.path.exists(device)]
     spec = {
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
-        "overlay": f"lowerdir={layers},upperdir={host.upper},workdir={host.directory / 'work'}",
+        "overlay": f"lowerdir={tree},upperdir={host.upper},workdir={host.directory / 'work'}",
         "root": os.fspath(root),
         "argv": [*argv, "--boot"],
     }
     write(host.directory / "boot.json", json.dumps(spec, indent=2))
     with open(host.directory / "console.log", "ab") as console:
-        subprocess.Popen(["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S",
-                          os.fspath(Path(__file__).with_name("boot.py")), os.fspath(host.directory / "boot.json")],
-                         stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+        subprocess.Popen(
+            [
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                sys.executable,
+                "-I",
+                "-S",
+                os.fspath(Path(__file__).with_name("boot.py")),
+                os.fspath(host.directory / "boot.json"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            start_new_session=True,
+        )
 
 
 def wait(host: Host, *, timeout: float) -> None:
@@ -134,7 +162,7 @@ def erase(directory: Path) -> None:
 
 
 def _node(host: Host, device: str) -> Path:
-    """A device node of the host's own: systemd in there sets owner and mode, and the machine's must stay as they are."""
+    """A device node of the host's own: systemd in there sets its owner and mode, and the machine's must not change."""
     node = host.directory / "dev" / Path(device).name
     if not node.exists():
         node.parent.mkdir(parents=True, exist_ok=True)
@@ -145,5 +173,7 @@ def _node(host: Host, device: str) -> Path:
 def _network_unit(host: Host) -> str:
     """Fixed addresses for the only cable of a host; the gateway answers but forwards nothing."""
     gateway, gateway6 = network.subnet(host.number)[1], network.subnet6(host.number)[1]
-    return (f"[Match]\nName=host0\n\n[Network]\nAddress={host.address}/24\nAddress={host.address6}/64\n"
-            f"Gateway={gateway}\nGateway={gateway6}\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\n")
+    return (
+        f"[Match]\nName=host0\n\n[Network]\nAddress={host.address}/24\nAddress={host.address6}/64\n"
+        f"Gateway={gateway}\nGateway={gateway6}\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\n"
+    )

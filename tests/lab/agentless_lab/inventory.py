@@ -13,12 +13,27 @@ from agentless_lab.host import Host
 
 def ssh_options(directory: Path) -> list[str]:
     """Options by which ssh trusts the hosts of a lab and only them."""
-    return ["-o", f"UserKnownHostsFile={directory / 'known_hosts'}", "-o", "GlobalKnownHostsFile=/dev/null",
-            "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=10"]
+    return [
+        "-o",
+        f"UserKnownHostsFile={directory / 'known_hosts'}",
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "ConnectTimeout=10",
+    ]
 
 
-def render(directory: Path, hosts: Sequence[Host], *, groups: Mapping[str, Sequence[str]],
-           variables: Mapping[str, Mapping[str, Any]]) -> str:
+def render(
+    directory: Path,
+    hosts: Sequence[Host],
+    *,
+    groups: Mapping[str, Sequence[str]],
+    variables: Mapping[str, Mapping[str, Any]],
+) -> str:
     """Write the inventory as YAML, every scalar in JSON form, which YAML reads alike."""
     lines = ["# SPDX-License-Identifier: GPL-3.0-or-later", "all:", "  vars:"]
     common = {

@@ -39,8 +39,10 @@ class Plan:
         """Refuse what cannot become host names, and groups or variables of hosts that are not there."""
         for word in (self.name, *self.hosts):
             if not NAME.fullmatch(word) or len(word) > LONGEST_NAME:
-                raise LabError(f"{word!r} is no name: lower-case letters, digits and single dashes, at most "
-                               f"{LONGEST_NAME} of them, beginning with a letter")
+                raise LabError(
+                    f"{word!r} is no name: lower-case letters, digits and single dashes, at most "
+                    f"{LONGEST_NAME} of them, beginning with a letter"
+                )
         if not self.hosts or len(self.hosts) > MOST_HOSTS or len(set(self.hosts)) != len(self.hosts):
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts with names of their own")
         mentioned = {member for members in self.groups.values() for member in members} | set(self.variables)
@@ -75,8 +77,10 @@ def record(name: str) -> dict[str, Any]:
 def hosts_of(name: str) -> list[Host]:
     """The hosts of a recorded lab."""
     content = record(name)
-    return [Host(lab=name, name=each, number=content["number"], index=index, directory=directory(name) / "hosts" / each)
-            for index, each in enumerate(content["hosts"])]
+    return [
+        Host(lab=name, name=each, number=content["number"], index=index, directory=directory(name) / "hosts" / each)
+        for index, each in enumerate(content["hosts"])
+    ]
 
 
 def find(name: str, wanted: str) -> Host:
@@ -114,7 +118,8 @@ def up(plan: Plan, *, timeout: float) -> Path:
 
 def boot(each: Host, timeout: float) -> None:
     """Start one host and wait until it lets us in."""
-    host.start(each, tree=Path(record(each.lab)["tree"]))
+    content = record(each.lab)
+    host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
     host.wait(each, timeout=timeout)
     run([*ssh(each), "true"])
 
@@ -131,8 +136,17 @@ def down(name: str) -> None:
 def ssh(each: Host) -> list[str]:
     """The command that reaches a host."""
     place = directory(each.lab)
-    return ["ssh", "-q", "-i", str(place / "id_ed25519"), *inventory.ssh_options(place), "-o", "BatchMode=yes",
-            f"root@{each.address}"]
+    return [
+        "ssh",
+        "-i",
+        str(place / "id_ed25519"),
+        *inventory.ssh_options(place),
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "LogLevel=ERROR",
+        f"root@{each.address}",
+    ]
 
 
 def status(name: str) -> dict[str, Any]:
@@ -140,18 +154,38 @@ def status(name: str) -> dict[str, Any]:
     if not (directory(name) / "lab.json").exists():
         return {"name": name, "state": "remains", "hosts": []}
     content = record(name)
-    hosts = [{"name": each.name, "address": each.address, "address6": each.address6, "running": each.running(),
-              "directory": str(each.directory)} for each in hosts_of(name)]
-    return {"name": name, "state": "up" if all(each["running"] for each in hosts) else "partly up",
-            "flavor": content["flavor"], "bridge": network.bridge(content["number"]),
-            "inventory": str(directory(name) / "inventory.yml"), "key": str(directory(name) / "id_ed25519"), "hosts": hosts}
+    hosts = [
+        {
+            "name": each.name,
+            "address": each.address,
+            "address6": each.address6,
+            "running": each.running(),
+            "directory": str(each.directory),
+        }
+        for each in hosts_of(name)
+    ]
+    return {
+        "name": name,
+        "state": "up" if all(each["running"] for each in hosts) else "partly up",
+        "flavor": content["flavor"],
+        "bridge": network.bridge(content["number"]),
+        "inventory": str(directory(name) / "inventory.yml"),
+        "key": str(directory(name) / "id_ed25519"),
+        "hosts": hosts,
+    }
 
 
 def _record(plan: Plan, tree: Path) -> None:
     """Write a new lab down, with a number that no other lab has."""
     taken = {record(each)["number"] for each in names() if (directory(each) / "lab.json").exists()}
-    content = {"name": plan.name, "number": network.choose(taken), "flavor": plan.flavor, "tree": str(tree),
-               "hosts": list(plan.hosts)}
+    content = {
+        "name": plan.name,
+        "number": network.choose(taken),
+        "flavor": plan.flavor,
+        "tree": str(tree),
+        "pool": str(rootfs.pool()),
+        "hosts": list(plan.hosts),
+    }
     write(directory(plan.name) / "lab.json", json.dumps(content, indent=2) + "\n")
 
 
@@ -164,11 +198,10 @@ def _prepare(name: str) -> None:
     authorized = (place / "id_ed25519.pub").read_text(encoding="utf-8")
 
     def prepare(each: Host) -> str:
-        return host.prepare(each, hosts_file="\n".join(lines) + "\n", authorized_key=authorized)
+        key = host.prepare(each, hosts_file="\n".join(lines) + "\n", authorized_key=authorized)
+        return f"{each.name},{each.address},{each.address6} {key}\n"
 
-    keys = _in_parallel(prepare, hosts)
-    known = "".join(f"{each.name},{each.address},{each.address6} {key}\n" for each, key in zip(hosts, keys))
-    write(place / "known_hosts", known)
+    write(place / "known_hosts", "".join(_in_parallel(prepare, hosts)))
     for each in hosts:
         shutil.copyfile(place / "known_hosts", each.upper / "etc/ssh/ssh_known_hosts")
 

@@ -64,7 +64,7 @@ def owner(name: str) -> str | None:
         alias = Path("/sys/class/net", name, "ifalias").read_text(encoding="utf-8").strip()
     except OSError:
         return None
-    return alias[len(_alias("")):] if alias.startswith(_alias("")) else ""
+    return alias[len(_alias("")) :] if alias.startswith(_alias("")) else ""
 
 
 def destroy(lab: str) -> None:
@@ -73,8 +73,14 @@ def destroy(lab: str) -> None:
         if owner(interface.name) != lab:
             continue
         for port in (interface / "brif").iterdir():
-            run(["ip", "link", "delete", port.name], check=False)
+            unplug(port.name)
         run(["ip", "link", "delete", interface.name])
+
+
+def unplug(port: str) -> None:
+    """Remove the cable of a host that is gone."""
+    if Path("/sys/class/net", port).exists():
+        run(["ip", "link", "delete", port], check=False)
 
 
 def _alias(lab: str) -> str:

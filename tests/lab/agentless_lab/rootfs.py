@@ -7,43 +7,122 @@ import hashlib
 import json
 import os
 import shutil
+from email.utils import formatdate
 from pathlib import Path
 
 from agentless_lab.system import LabError, cache_root, lock, run, write
 
 SUITE = "bookworm"
 # Raise it when the recipe below changes, so that older caches are left alone and a new one is made.
-RECIPE = 1
+RECIPE = 2
 REPOSITORY = "/srv/apt"
 
 BASE = [
-    "ca-certificates", "dbus", "iproute2", "openssh-server", "python3", "python3-apt", "sudo", "systemd",
-    "systemd-sysv", "udev",
+    "apt",
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "openssh-server",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "udev",
 ]
 SERVICES = [
-    "acl", "bridge-utils", "chrony", "curl", "dnsmasq-base", "ebtables", "genisoimage", "gnupg", "iptables", "iputils-ping",
-    "libvirt-clients", "libvirt-daemon-driver-qemu", "libvirt-daemon-system", "locales", "lvm2", "netcat-openbsd",
-    "nftables", "nginx-light", "openssl", "openvswitch-switch", "ovn-central", "ovn-host", "ovmf", "postgresql-15", "procps",
-    "python3-libvirt", "python3-lxml", "python3-openvswitch", "python3-ovsdbapp", "python3-psycopg2",
-    "qemu-block-extra", "qemu-system-x86", "qemu-utils", "socat", "ssl-cert", "tcpdump", "tgt", "xorriso",
+    "acl",
+    "bridge-utils",
+    "chrony",
+    "curl",
+    "dnsmasq-base",
+    "ebtables",
+    "genisoimage",
+    "gnupg",
+    "iptables",
+    "iputils-ping",
+    "libvirt-clients",
+    "libvirt-daemon-driver-qemu",
+    "libvirt-daemon-system",
+    "locales",
+    "lvm2",
+    "netcat-openbsd",
+    "nftables",
+    "nginx-light",
+    "openssl",
+    "openvswitch-switch",
+    "ovn-central",
+    "ovn-host",
+    "ovmf",
+    "postgresql-15",
+    "procps",
+    "python3-libvirt",
+    "python3-lxml",
+    "python3-openvswitch",
+    "python3-ovsdbapp",
+    "python3-psycopg2",
+    "qemu-block-extra",
+    "qemu-system-x86",
+    "qemu-utils",
+    "socat",
+    "ssl-cert",
+    "tcpdump",
+    "tgt",
+    "xorriso",
 ]
 # Not installed anywhere, but in the repository of the hosts: roles may want them, and the test guest is made of them.
-ONLY_IN_POOL = ["busybox-static", "isc-dhcp-client", "linux-image-amd64", "linux-image-cloud-amd64"]
+ONLY_IN_POOL = [
+    "busybox-static",
+    "isc-dhcp-client",
+    "linux-image-amd64",
+    "linux-image-cloud-amd64",
+    "python3-rtslib-fb",
+    "targetcli-fb",
+    "thin-provisioning-tools",
+]
 FLAVORS = {"full": BASE + SERVICES, "bare": BASE}
 
 # Roles have to enable, configure and start these; the cache carries only their files.
 LEFT_TO_ROLES = [
-    "chrony.service", "libvirt-guests.service", "libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket",
-    "libvirtd-admin.socket", "virtlogd.socket", "virtlogd-admin.socket", "virtlockd.socket", "virtlockd-admin.socket",
-    "nginx.service", "openvswitch-switch.service", "ovs-record-hostname.service", "ovn-central.service",
-    "ovn-host.service", "ovn-controller.service", "postgresql.service", "tgt.service", "iscsid.socket",
-    "open-iscsi.service", "nftables.service", "lvm2-monitor.service",
+    "chrony.service",
+    "libvirt-guests.service",
+    "libvirtd.service",
+    "libvirtd.socket",
+    "libvirtd-ro.socket",
+    "libvirtd-admin.socket",
+    "virtlogd.socket",
+    "virtlogd-admin.socket",
+    "virtlockd.socket",
+    "virtlockd-admin.socket",
+    "nginx.service",
+    "openvswitch-switch.service",
+    "ovs-record-hostname.service",
+    "ovn-central.service",
+    "ovn-host.service",
+    "ovn-controller.service",
+    "postgresql.service",
+    "tgt.service",
+    "iscsid.socket",
+    "open-iscsi.service",
+    "nftables.service",
+    "lvm2-monitor.service",
 ]
 # Nothing in a container needs them, and each costs time at boot or wakes up during a measurement.
 NOT_IN_CONTAINERS = [
-    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
-    "getty@tty1.service", "logrotate.timer", "dpkg-db-backup.timer", "systemd-pstore.service", "uuidd.socket",
-    "remote-fs.target", "blk-availability.service", "dm-event.socket", "lvm2-lvmpolld.socket",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "logrotate.timer",
+    "dpkg-db-backup.timer",
+    "systemd-pstore.service",
+    "uuidd.socket",
+    "remote-fs.target",
+    "blk-availability.service",
+    "dm-event.socket",
+    "lvm2-lvmpolld.socket",
 ]
 
 CGROUP_UNIT = """\
@@ -77,8 +156,19 @@ done < /proc/self/mounts
 
 def key(flavor: str) -> str:
     """Name a root filesystem by everything that decides what is in it."""
-    recipe = json.dumps([RECIPE, SUITE, sorted(FLAVORS[flavor]), sorted(FLAVORS["full"]), ONLY_IN_POOL, CGROUP_UNIT, CGROUP_SCRIPT,
-                         LEFT_TO_ROLES, NOT_IN_CONTAINERS])
+    recipe = json.dumps(
+        [
+            RECIPE,
+            SUITE,
+            sorted(FLAVORS[flavor]),
+            sorted(FLAVORS["full"]),
+            ONLY_IN_POOL,
+            CGROUP_UNIT,
+            CGROUP_SCRIPT,
+            LEFT_TO_ROLES,
+            NOT_IN_CONTAINERS,
+        ]
+    )
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
@@ -119,8 +209,12 @@ def prune() -> list[Path]:
     """Remove trees and packages that no present recipe names; return what went."""
     keep = {path(flavor) for flavor in FLAVORS} | {pool()}
     with lock(cache_root() / "build.lock"):
-        old = [entry for pattern in ("root-*", "pool-*", "part-root-*", "old-*") for entry in cache_root().glob(pattern)
-               if entry not in keep]
+        old = [
+            entry
+            for pattern in ("root-*", "pool-*", "part-root-*", "old-*")
+            for entry in cache_root().glob(pattern)
+            if entry not in keep
+        ]
         for entry in old:
             _remove(entry)
     return old
@@ -133,15 +227,30 @@ def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
     are in a namespace of its own, so that removing a half-made tree never reaches into the machine's /dev.
     """
     temporary.mkdir(parents=True)
-    argv = ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
-            "--include=" + ",".join(FLAVORS[flavor]), '--aptopt=Acquire::Languages "none"']
+    argv = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=minbase",
+        "--format=directory",
+        "--include=" + ",".join(FLAVORS[flavor]),
+        '--aptopt=Acquire::Languages "none"',
+    ]
     if flavor == "full":
         packages = temporary / "pool"
         packages.mkdir()
         # Without these two skips mmdebstrap deletes each package as soon as it is unpacked.
         fetch = 'chroot "$1" apt-get --yes --download-only install ' + " ".join(ONLY_IN_POOL)
-        argv += ["--skip=download/empty,essential/unlink", "--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives",
-                 f"--customize-hook={fetch}", f"--customize-hook=sync-out /var/cache/apt/archives {packages}"]
+        argv += [
+            "--skip=download/empty,essential/unlink",
+            '--setup-hook=mkdir -p "$1"/var/cache/apt/archives',
+            f"--customize-hook={fetch}",
+            f"--customize-hook=sync-out /var/cache/apt/archives {packages}",
+        ]
         argv += [SUITE, os.fspath(temporary / "root")]
         mirror = os.environ.get("AGENTLESS_LAB_MIRROR")
         argv += [mirror] if mirror else []
@@ -156,16 +265,32 @@ def _configure(root: Path) -> None:
         run(["systemctl", f"--root={root}", "--quiet", "disable", unit], check=False)
     write(root / "etc/systemd/system/lab-writable-cgroups.service", CGROUP_UNIT)
     write(root / "usr/local/sbin/lab-writable-cgroups", CGROUP_SCRIPT, mode=0o755)
-    run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-writable-cgroups.service",
-         "systemd-networkd.service", "ssh.service"])
+    run(
+        [
+            "systemctl",
+            f"--root={root}",
+            "--quiet",
+            "enable",
+            "lab-writable-cgroups.service",
+            "systemd-networkd.service",
+            "ssh.service",
+        ]
+    )
     run(["systemctl", f"--root={root}", "--quiet", "disable", "systemd-networkd-wait-online.service"])
     run(["systemctl", f"--root={root}", "--quiet", "set-default", "multi-user.target"])
     write(root / "etc/apt/sources.list", f"deb [trusted=yes] file:{REPOSITORY} ./\n")
     write(root / "etc/default/locale", "LANG=C.UTF-8\n")
     (root / REPOSITORY.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    leftovers = [*root.glob("etc/ssh/ssh_host_*"), *root.glob("var/lib/apt/lists/*"), root / "etc/machine-id",
-                 root / "var/lib/dbus/machine-id", root / "etc/hostname", root / "etc/resolv.conf",
-                 root / "etc/openvswitch/system-id.conf", root / "etc/openvswitch/conf.db"]
+    leftovers = [
+        *root.glob("etc/ssh/ssh_host_*"),
+        *root.glob("var/lib/apt/lists/*"),
+        root / "etc/machine-id",
+        root / "var/lib/dbus/machine-id",
+        root / "etc/hostname",
+        root / "etc/resolv.conf",
+        root / "etc/openvswitch/system-id.conf",
+        root / "etc/openvswitch/conf.db",
+    ]
     for leftover in leftovers:
         _remove(leftover)
     write(root / "etc/machine-id", "")
@@ -185,7 +310,15 @@ def _index(packages: Path) -> None:
     for other in packages.iterdir():
         if other.suffix != ".deb":
             _remove(other)
-    write(packages / "Packages", "\n".join(paragraphs))
+    index = "\n".join(paragraphs)
+    digest = hashlib.sha256(index.encode()).hexdigest()
+    write(packages / "Packages", index)
+    # mmdebstrap looks packages of a suite up by its name, so that the repository has to say which one it is.
+    write(
+        packages / "Release",
+        f"Suite: {SUITE}\nCodename: {SUITE}\nDate: {formatdate(usegmt=True)}\n"
+        f"SHA256:\n {digest} {len(index.encode())} Packages\n",
+    )
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Optional
 
 PREREQUISITES = {
     "mmdebstrap": "mmdebstrap",
@@ -36,12 +35,28 @@ class LabError(Exception):
     """Something the person at the keyboard can act on; the message says what."""
 
 
-def run(argv: Sequence[str | os.PathLike[str]], *, stdin: Optional[str] = None,
-        env: Optional[Mapping[str, str]] = None, cwd: Optional[Path] = None, check: bool = True,
-        keep: Sequence[int] = ()) -> str:
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+    keep: Sequence[int] = (),
+) -> str:
     """Run a command and return its standard output; a failure carries the end of what it said."""
-    done = subprocess.run([os.fspath(word) for word in argv], input=stdin, env=env, cwd=cwd, check=False, pass_fds=keep,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+    done = subprocess.run(
+        [os.fspath(word) for word in argv],
+        input=stdin,
+        env=env,
+        cwd=cwd,
+        check=False,
+        pass_fds=keep,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
     if check and done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-2000:]
         raise LabError(f"{os.fspath(argv[0])} failed with code {done.returncode}: {said}")
