@@ -128,9 +128,9 @@ def _check_extents(inspector: Any) -> None:
 
 
 def _hint(names: frozenset[str]) -> str:
-    if len(names) != 1:
+    if len(names) > 1:
         return ""
-    (name,) = names
+    name = next(iter(names), "raw")
     if name == "gpt":
         return " (a disk with a partition table: raw)"
     return f"; if it is meant to be, say disk_format: {name}" if name in FORMATS else "; it cannot be used here"

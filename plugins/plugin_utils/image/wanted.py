@@ -60,7 +60,7 @@ def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
     if filename and uri:
         raise BadInput("filename and uri are both given; an image comes from one of them.")
     return Wanted(
-        name=values.label("The image's name", args["name"]),
+        name=values.label("image's name", args["name"]),
         path=source.found(filename, playbook) if filename else None,
         uri=fetch.checked("uri", uri) if uri else None,
         allow_local_uri=bool(args.get("allow_local_uri")),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import cells
@@ -30,18 +31,23 @@ def info(request: Request) -> Outcome:
 
 
 def _shown(conn: sa.Connection, rows: Sequence[Record]) -> list[Record]:
-    return [{key: row[key] for key in _SHOWN} for row in rows]
+    hosts: defaultdict[str, list[str]] = defaultdict(list)
+    mapped = cloud.host_mappings
+    query = sa.select(mapped.c.cell_id, mapped.c.name).where(mapped.c.cell_id.is_not(None)).order_by(mapped.c.name)
+    if len(rows) == 1:
+        query = query.where(mapped.c.cell_id == rows[0]["id"])
+    for cell_id, name in conn.execute(query):
+        hosts[cell_id].append(name)
+    return [{**{key: row[key] for key in _SHOWN}, "hosts": hosts[row["id"]]} for row in rows]
 
 
 def _unused(conn: sa.Connection, record: Record) -> None:
     if record["name"] == cells.DEFAULT:
         raise InUse("The default cell always exists: hosts that name no cell belong to it.")
-    mapped = cloud.host_mappings
-    query = sa.select(mapped.c.name).where(mapped.c.cell_id == record["id"]).order_by(mapped.c.name).limit(5)
-    hosts = [str(name) for name in conn.execute(query).scalars()]
+    hosts = _shown(conn, [record])[0]["hosts"]
     if hosts:
         raise InUse(
-            f"Cell {record['name']!r} has hosts: {', '.join(hosts)}. Remove them (module host, state: absent) or "
+            f"Cell {record['name']!r} has hosts: {', '.join(hosts[:5])}. Remove them (module host, state: absent) or "
             "give them another cell first.",
             hosts=hosts,
         )
@@ -54,5 +60,6 @@ KIND = Kind(
     shown=_shown,
     scoped=False,
     owned=False,
+    blank={"hosts": []},
     unused=_unused,
 )

@@ -107,7 +107,7 @@ def apply(kind: Kind, request: Request) -> Outcome:
 
     :raises CloudError: what cannot be meant, or what others depend on.
     """
-    name = values.label(f"The {kind.name}'s name", request.args["name"])
+    name = values.label(f"{kind.name}'s name", request.args["name"])
     header = f"{kind.name} {name}"
     if request.args["state"] == "absent":
         return _absent(kind, request, header)

@@ -13,26 +13,20 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
 Check = Callable[[str, Any], Any]
 
-LONGEST_LABEL = 255
 LARGEST = 2**31 - 1  # sums of many such numbers still fit the database's 64 bits
-_REFUSED = ("C", "Zl", "Zp")  # Unicode categories: controls and what a terminal would obey, line and paragraph breaks
 
 
 def label(option: str, value: Any) -> str:
-    """A name: any text of one line. It never reaches a path, a shell or a template.
+    """A name, by the one rule for names.
 
     :raises BadInput: it is empty, longer than 255 characters, or holds control characters.
     """
-    text = str(value)
-    if not 1 <= len(text) <= LONGEST_LABEL:
-        raise BadInput(f"{option} has 1 to {LONGEST_LABEL} characters; this one has {len(text)}: {text[:60]!r}.")
-    if _unprintable(text):
-        raise BadInput(f"{option} {text[:60]!r} holds control characters or line breaks, which no name may.")
-    return text
+    return names.label(option, str(value))
 
 
 def line(option: str, value: Any) -> str:
@@ -41,7 +35,7 @@ def line(option: str, value: Any) -> str:
     :raises BadInput: it holds control characters.
     """
     text = str(value)
-    if _unprintable(text):
+    if any(unicodedata.category(character).startswith("C") for character in text):
         raise BadInput(f"{option} {text[:60]!r} holds control characters or line breaks.")
     return text
 
@@ -71,7 +65,7 @@ def texts(option: str, value: Mapping[str, Any]) -> dict[str, str]:
 
     :raises BadInput: a key is no label, or a value is a list or a dictionary.
     """
-    return {label(f"A key of {option}", key): text(f"{option}[{key!r}]", each) for key, each in value.items()}
+    return {label(f"key of {option}", key): text(f"{option}[{key!r}]", each) for key, each in value.items()}
 
 
 def text(option: str, value: Any) -> str:
@@ -88,8 +82,4 @@ def text(option: str, value: Any) -> str:
 
 def words(option: str, value: Iterable[Any]) -> list[str]:
     """Labels without order and without repetition, such as tags."""
-    return sorted({label(f"An element of {option}", each) for each in value})
-
-
-def _unprintable(value: str) -> bool:
-    return any(unicodedata.category(character).startswith(_REFUSED) for character in value)
+    return sorted({label(f"element of {option}", each) for each in value})

@@ -1,0 +1,42 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the module C(project_info); the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: project_info
+short_description: List projects
+version_added: 0.1.0
+description:
+  - Returns the projects of the cloud as the database records them. No host is asked.
+extends_documentation_fragment:
+  - agentless.cloud.attributes
+  - agentless.cloud.info.whole
+seealso:
+  - module: agentless.cloud.project
+author:
+  - agentless.cloud contributors (@agentless-cloud)
+"""
+
+EXAMPLES = r"""
+- name: All of them
+  agentless.cloud.project_info:
+  register: listed
+
+- name: Only their names
+  agentless.cloud.project_info:
+    query: "[].name"
+  register: names
+"""
+
+RETURN = r"""
+projects:
+  description: The projects, each as M(agentless.cloud.project) returns it, or what O(query) made of them.
+  returned: success
+  type: list
+  elements: dict
+"""
