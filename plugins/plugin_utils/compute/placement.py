@@ -5,22 +5,24 @@
 """Placement: records turned into what the scheduler works on, and its choice claimed.
 
 :func:`decide` only looks; :func:`place` also claims, inside the caller's transaction under the lock ``placement``, so
-that nobody can take the room between the choice and the claim. The claim tests the room again all the same.
+that nobody can take the room between the choice and the claim. The claim tests the room again all the same, and a
+place in a hard anti-affinity group is a row that the schema allows once.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, neighbours
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import claims, hosts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, NotFound
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import pipeline
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters import traits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import (
     Group,
     HostState,
@@ -33,10 +35,14 @@ HINTS = frozenset({"same_host", "different_host"})
 
 @dataclass(frozen=True)
 class Want:
-    """An instance that is to get a host."""
+    """An instance that is to get a host.
+
+    :param seed: breaks ties between equal hosts; its name, so that the lookup breaks them alike.
+    """
 
     instance_id: str
     spec: RequestSpec
+    seed: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Placed:
 
 
 def request_spec(
-    conn: Any,
+    conn: sa.Connection,
     *,
     flavor: Mapping[str, Any],
     image: Mapping[str, Any] | None,
@@ -59,11 +65,11 @@ def request_spec(
     zone: str | None = None,
     **more: Any,
 ) -> RequestSpec:
-    """The request of one instance.
+    """The request of one instance. Who is in the group is read when it is placed.
 
     :param hints: ``same_host`` and ``different_host``, each one instance or a list, by name or id.
     :param more: ``force_host``, ``exclude`` and ``real`` of :class:`RequestSpec`; ``project_id`` to find the hints in.
-    :raises BadInput: a hint that does not exist.
+    :raises BadInput: a hint, or a word for a trait, that does not exist.
     :raises NotFound: a hint names an instance that does not exist.
     """
     project_id = more.pop("project_id", None)
@@ -71,142 +77,105 @@ def request_spec(
     unknown = sorted(set(given) - HINTS)
     if unknown:
         raise BadInput(f"There is no scheduler hint {unknown[0]!r}; there are {', '.join(sorted(HINTS))}.")
-    return RequestSpec(
+    different = neighbours.hosts_of(conn, given.get("different_host"), project_id)
+    spec = RequestSpec(
         vcpus=flavor["vcpus"],
         ram=flavor["ram"],
-        disk=flavor["disk"] + (flavor.get("ephemeral") or 0),
+        disk=flavor["disk"] + (flavor.get("ephemeral") or 0) + -(-(flavor.get("swap") or 0) // 1024),
         extra_specs=dict(flavor.get("extra_specs") or {}),
         image_properties=dict((image or {}).get("properties") or {}),
         zone=zone,
-        same_host=_instances(conn, given.get("same_host"), project_id),
-        different_host=_instances(conn, given.get("different_host"), project_id),
-        group=None if group is None else _group(conn, group),
+        same_host=neighbours.hosts_of(conn, given.get("same_host"), project_id),
+        different_host=different or frozenset(),
+        group=None if group is None else Group(group["id"], group["policy"], group["max_per_host"] or 1),
         **more,
     )
+    for trait, word in traits.asked(spec):
+        if word not in (traits.REQUIRED, traits.FORBIDDEN):
+            raise BadInput(f"The trait {trait} is {word!r}; it can be {traits.REQUIRED} or {traits.FORBIDDEN}.")
+    return spec
 
 
 def decide(
-    conn: Any, spec: RequestSpec, *, count: int = 1, seed: str = "", weights: Mapping[str, float] | None = None
+    conn: sa.Connection,
+    spec: RequestSpec,
+    *,
+    count: int = 1,
+    seed: str = "",
+    weights: Mapping[str, float] | None = None,
 ) -> Placement:
     """Where ``count`` equal instances would go. Writes nothing.
 
     :raises NoValidHost: they do not all find a host; carries the explanation.
+    :raises NotFound: there is no host of the name forced.
     """
-    return pipeline.place(states(conn), spec, count=count, seed=seed, weights=weights)
+    states = fleet.read(conn)
+    _require_forced(states, spec)
+    return pipeline.place(states, _with_members(conn, [spec])[0], count=count, seed=seed, weights=weights)
 
 
-def place(conn: Any, wants: Sequence[Want], *, weights: Mapping[str, float] | None = None) -> list[Placed]:
+def place(conn: sa.Connection, wants: Sequence[Want], *, weights: Mapping[str, float] | None = None) -> list[Placed]:
     """Choose and claim a host for each, all or none; equal requests go as one batch, large ones first.
 
+    A number of queries that depends on neither the hosts nor the wants.
+
     :raises NoValidHost: not all find a host; carries the explanation. The caller's transaction must be given up.
+    :raises ClaimLost: somebody took the room or the place in the group without the lock ``placement``.
+    :raises NotFound: there is no host of the name forced.
     """
-    batches: dict[str, list[Want]] = defaultdict(list)
-    for want in wants:
-        batches[_key(want.spec)].append(want)
+    batches = _batches(wants)
+    specs = _with_members(conn, [batch[0].spec for batch in batches])
+    states = fleet.read(conn)
+    index = {host.id: number for number, host in enumerate(states)}
+    joined: dict[str, Counter[str]] = defaultdict(Counter)
     placed: dict[str, Placed] = {}
-    for batch in sorted(batches.values(), key=lambda one: (-one[0].spec.ram, -one[0].spec.vcpus)):
-        spec = _current(conn, batch[0].spec)
-        chosen = decide(conn, spec, count=len(batch), seed=batch[0].instance_id, weights=weights)
+    for batch, spec in zip(batches, specs, strict=True):
+        _require_forced(states, spec)
+        first = batch[0]
+        request = _joined(spec, joined)
+        chosen = pipeline.place(
+            states, request, count=len(batch), seed=first.seed or first.instance_id, weights=weights
+        )
         for want, host in zip(batch, chosen.hosts, strict=True):
+            states[index[host.id]] = states[index[host.id]].less(spec)
+            if spec.group is not None:
+                joined[spec.group.id][host.name] += 1
             placed[want.instance_id] = Placed(want.instance_id, host.id, host.name, chosen.explanation)
-        amounts = {hosts.CLASSES[name]: amount for name, amount in spec.needs.items() if amount}
-        claims.claim_many(conn, [(w.instance_id, h.id, amounts) for w, h in zip(batch, chosen.hosts, strict=True)])
-        if spec.group is not None:
-            _join(conn, spec.group, [(w.instance_id, h.name) for w, h in zip(batch, chosen.hosts, strict=True)])
+    claims.claim_many(conn, [(want.instance_id, placed[want.instance_id].host_id, _amounts(want)) for want in wants])
+    neighbours.join(
+        conn, [(want.spec.group, want.instance_id, placed[want.instance_id].host) for want in wants if want.spec.group]
+    )
     return [placed[want.instance_id] for want in wants]
 
 
-def states(conn: Any) -> list[HostState]:
-    """Every host as the scheduler sees it."""
-    return [_state(row) for row in hosts.states(conn)]
+def _amounts(want: Want) -> dict[str, int]:
+    return {hosts.CLASSES[name]: amount for name, amount in want.spec.needs.items() if amount}
 
 
-def _state(row: Mapping[str, Any]) -> HostState:
-    free = {}
-    for need, name in hosts.CLASSES.items():
-        found = row["inventories"].get(name)
-        room = 0 if found is None else (found["total"] - found["reserved"]) * found["allocation_ratio"] - found["used"]
-        free[need] = int(room)
-    return HostState(
-        id=row["id"],
-        name=row["name"],
-        free=free,
-        state=row["state"],
-        reason=row["reason"],
-        zone=row["zone"],
-        virt_types=tuple(row["virt_types"] or ()),
-        cpu=row["cpu"] or {},
-        aggregates=row["aggregates"],
-        instances=row["instance_count"],
-        instance_ids=frozenset(row["instances"]),
-        planned=bool(row["planned"]),
-    )
+def _batches(wants: Sequence[Want]) -> list[list[Want]]:
+    """Equal requests together, the large ones first: small ones find room in what is left."""
+    found: dict[str, list[Want]] = defaultdict(list)
+    for want in wants:
+        found[json.dumps(asdict(want.spec), sort_keys=True, default=sorted)].append(want)
+    return sorted(found.values(), key=lambda one: (-one[0].spec.ram, -one[0].spec.vcpus, -one[0].spec.disk))
 
 
-def _key(spec: RequestSpec) -> str:
-    """Equal for equal requests."""
-    plain = asdict(spec)
-    return json.dumps(plain, sort_keys=True, default=sorted)
+def _with_members(conn: sa.Connection, specs: Sequence[RequestSpec]) -> list[RequestSpec]:
+    """The requests with their groups as they are now."""
+    members = neighbours.members(conn, {spec.group.id for spec in specs if spec.group is not None})
+    return [
+        spec if spec.group is None else replace(spec, group=replace(spec.group, hosts=members[spec.group.id]))
+        for spec in specs
+    ]
 
 
-def _group(conn: Any, record: Mapping[str, Any]) -> Group:
-    members = cloud.server_group_members
-    query = (
-        sa.select(members.c.host, sa.func.count())
-        .where(members.c.group_id == record["id"], members.c.host.is_not(None))
-        .group_by(members.c.host)
-    )
-    there = {host: int(count) for host, count in conn.execute(query)}
-    return Group(record["id"], record["policy"], record["max_per_host"] or 1, there)
-
-
-def _current(conn: Any, spec: RequestSpec) -> RequestSpec:
-    """The request with its group as it is now: an earlier batch of this call may have moved it."""
-    if spec.group is None:
+def _joined(spec: RequestSpec, joined: Mapping[str, Counter[str]]) -> RequestSpec:
+    """The request with those counted in its group whom an earlier batch of the same call has put there."""
+    if spec.group is None or spec.group.id not in joined:
         return spec
-    old = spec.group
-    fresh = _group(conn, {"id": old.id, "policy": old.policy, "max_per_host": old.max_per_host})
-    return replace(spec, group=fresh)
+    return replace(spec, group=replace(spec.group, hosts=joined[spec.group.id] + Counter(spec.group.hosts)))
 
 
-def _join(conn: Any, group: Group, joining: Sequence[tuple[str, str]]) -> None:
-    """Write the members down. With hard anti-affinity each takes a slot of its host, which the schema keeps unique."""
-    members = cloud.server_group_members
-    used: dict[str, set[int]] = defaultdict(set)
-    query = sa.select(members.c.host, members.c.slot).where(members.c.group_id == group.id, members.c.slot.is_not(None))
-    for host, slot in conn.execute(query):
-        used[host].add(slot)
-    rows = []
-    for instance_id, host in joining:
-        slot = None
-        if group.policy == "anti-affinity":
-            slot = next(number for number in range(len(used[host]) + 1) if number not in used[host])
-            used[host].add(slot)
-        rows.append({"group_id": group.id, "instance_id": instance_id, "host": host, "slot": slot})
-    conn.execute(sa.insert(members), rows)
-
-
-def _instances(conn: Any, given: Any, project_id: str | None) -> frozenset[str]:
-    """The ids of the instances that a hint names."""
-    if given is None:
-        return frozenset()
-    names = [given] if isinstance(given, str) else list(_texts(given))
-    table = cell.instances
-    found: set[str] = set()
-    for name in names:
-        query = sa.select(table.c.id).where((table.c.id == name) | (table.c.name == name))
-        if project_id is not None:
-            query = query.where(table.c.project_id == project_id)
-        ids = conn.execute(query).scalars().all()
-        if not ids:
-            raise NotFound(
-                f"The scheduler hint names instance {name!r}, which was not found.", kind="instance", name=name
-            )
-        found.update(ids)
-    return frozenset(found)
-
-
-def _texts(given: Any) -> Iterable[str]:
-    if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
-        raise BadInput("A scheduler hint is the name of an instance, or a list of names.")
-    return given
+def _require_forced(states: Sequence[HostState], spec: RequestSpec) -> None:
+    if spec.force_host is not None and not any(host.name == spec.force_host for host in states):
+        raise NotFound.of("host", spec.force_host, [host.name for host in states])

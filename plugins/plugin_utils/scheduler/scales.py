@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Weights on one scale for the whole of a batch."""
+"""Weights on one scale for the whole of a batch, and an order among equals."""
 
 from __future__ import annotations
 
@@ -29,41 +29,58 @@ class Scales:
         if unknown:
             known = ", ".join(weigher.setting for weigher in WEIGHERS)
             raise BadInput(f"There is no weight multiplier {unknown[0]!r}; there are {known}.")
+        settings = {key for one in candidates for metadata in one.host.aggregates.values() for key in metadata}
         self._parts: list[tuple[Weigher, float, float, float]] = []
-        aggregated = any(candidate.host.aggregates for candidate in candidates)
         for weigher in WEIGHERS:
             multiplier = given.get(weigher.setting, weigher.multiplier)
-            if not weigher.concerns(request) or not (multiplier or aggregated):
+            if not weigher.concerns(request) or not (multiplier or weigher.setting in settings):
                 continue
             numbers = [weigher.raw(candidate) for candidate in candidates] or [0.0]
             low = min(numbers) if weigher.ranged else 0.0
             # A batch adds members where there were none, so an all-equal soft policy still needs a scale.
             span = max(numbers) - low or (1.0 if weigher.policy else 0.0)
-            self._parts.append((weigher, multiplier, low, span))
+            if span:
+                self._parts.append((weigher, multiplier, low, span))
+        self._overridden = not settings.isdisjoint(weigher.setting for weigher in WEIGHERS)
 
-    def weights(self, candidate: Candidate) -> dict[str, float]:
+    def parts(self, candidate: Candidate) -> dict[str, float]:
         """The part that each weigher adds, by its name."""
+        own = self._overridden and candidate.host.aggregates
         return {
-            weigher.name: _multiplier(candidate, weigher, multiplier) * (weigher.raw(candidate) - low) / span
+            weigher.name: (_of_aggregates(candidate, weigher, multiplier) if own else multiplier)
+            * ((weigher.raw(candidate) - low) / span)
             for weigher, multiplier, low, span in self._parts
-            if span
         }
 
     def weight(self, candidate: Candidate) -> float:
         """The sum of the parts."""
-        return sum(self.weights(candidate).values())
+        if self._overridden:
+            return sum(self.parts(candidate).values())
+        total = 0.0
+        for weigher, multiplier, low, span in self._parts:
+            total += multiplier * ((weigher.raw(candidate) - low) / span)
+        return total
 
 
-def tie(seed: str, name: str) -> bytes:
-    """Breaks ties between equal hosts: the same for the same request, and different for different ones."""
-    return hashlib.blake2b(f"{seed}\0{name}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+class Ties:
+    """An order among equal hosts: the same for the same seed, and another for another, so that requests spread."""
+
+    def __init__(self, seed: str) -> None:
+        self._start = hashlib.blake2b(f"{seed}\0".encode("utf-8", "surrogateescape"), digest_size=8)
+
+    def rank(self, name: str) -> bytes:
+        """Where the host stands among its equals."""
+        own = self._start.copy()
+        own.update(name.encode("utf-8", "surrogateescape"))
+        return own.digest()
 
 
-def _multiplier(candidate: Candidate, weigher: Weigher, usual: float) -> float:
-    values = []
-    for metadata in candidate.host.aggregates.values():
-        try:
-            values.append(float(metadata[weigher.setting]))
-        except (KeyError, ValueError):
-            continue
-    return min(values, default=usual)
+def _of_aggregates(candidate: Candidate, weigher: Weigher, usual: float) -> float:
+    """The lowest multiplier that an aggregate of the host sets; the usual one where none does, or one is no number."""
+    given = [
+        metadata[weigher.setting] for metadata in candidate.host.aggregates.values() if weigher.setting in metadata
+    ]
+    try:
+        return min((float(value) for value in given), default=usual)
+    except (TypeError, ValueError):
+        return usual

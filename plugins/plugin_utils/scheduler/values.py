@@ -7,36 +7,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-HARD = ("affinity", "anti-affinity")
-SOFT = ("soft-affinity", "soft-anti-affinity")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class HostState:
-    """One host at one moment.
+class HostState(NamedTuple):
+    """One host at one moment. A tuple, because ten thousand of them are made for one question.
 
-    :param free: what may still be claimed, overcommit included: ``vcpus``, ``ram`` (MiB), ``disk`` (GiB).
-    :param cpu: ``arch``, ``model``, ``vendor`` and ``features``, as the host reported them.
-    :param aggregates: metadata by aggregate name.
-    :param instance_ids: the instances recorded on it.
+    ``vcpus``, ``ram`` (MiB) and ``disk`` (GiB) are what may still be claimed, overcommit included. ``cpu`` has
+    ``arch``, ``model``, ``vendor`` and ``features``, as the host reported them; ``aggregates`` metadata by name.
     """
 
     id: str
     name: str
-    free: Mapping[str, int]
+    vcpus: int
+    ram: int
+    disk: int
     state: str = "enabled"
     reason: str | None = None
     zone: str | None = None
-    cell: str | None = None
     virt_types: tuple[str, ...] = ()
-    cpu: Mapping[str, Any] = field(default_factory=dict)
-    aggregates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cpu: Mapping[str, Any] = _NOTHING
+    aggregates: Mapping[str, Mapping[str, Any]] = _NOTHING
     instances: int = 0
-    instance_ids: frozenset[str] = frozenset()
     planned: bool = False
+
+    def less(self, request: RequestSpec) -> HostState:
+        """The host with one more instance of that kind."""
+        return self._replace(
+            vcpus=self.vcpus - request.vcpus,
+            ram=self.ram - request.ram,
+            disk=self.disk - request.disk,
+            instances=self.instances + 1,
+        )
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class RequestSpec:
 
     :param ram: MiB.
     :param disk: GiB.
-    :param same_host: instances, by id, of which one must be on the host.
-    :param different_host: instances, by id, none of which may be on the host.
+    :param same_host: the hosts of the instances of which one must be its neighbour; None: no matter.
+    :param different_host: the hosts of the instances that must not be its neighbours.
     :param force_host: the only host that may take it.
     :param exclude: hosts that have been tried already.
     :param real: whether a guest is to run, so that a planned host is no answer.
@@ -72,7 +78,7 @@ class RequestSpec:
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     image_properties: Mapping[str, Any] = field(default_factory=dict)
     zone: str | None = None
-    same_host: frozenset[str] = frozenset()
+    same_host: frozenset[str] | None = None
     different_host: frozenset[str] = frozenset()
     group: Group | None = None
     force_host: str | None = None
@@ -81,8 +87,17 @@ class RequestSpec:
 
     @property
     def needs(self) -> dict[str, int]:
-        """The amounts to claim, under the names of :attr:`HostState.free`."""
+        """The amounts to claim."""
         return {"vcpus": self.vcpus, "ram": self.ram, "disk": self.disk}
+
+    @property
+    def policy(self) -> str | None:
+        """The policy of its server group."""
+        return self.group.policy if self.group else None
+
+    def times(self, count: int) -> RequestSpec:
+        """As much as so many of them want together."""
+        return replace(self, vcpus=self.vcpus * count, ram=self.ram * count, disk=self.disk * count)
 
 
 class Candidate:
@@ -92,9 +107,9 @@ class Candidate:
 
     def __init__(self, host: HostState, members: int = 0) -> None:
         self.host = host
-        self.vcpus = host.free.get("vcpus", 0)
-        self.ram = host.free.get("ram", 0)
-        self.disk = host.free.get("disk", 0)
+        self.vcpus = host.vcpus
+        self.ram = host.ram
+        self.disk = host.disk
         self.instances = host.instances
         self.members = members  # of the request's server group
 
@@ -111,8 +126,8 @@ class Candidate:
 class Placement:
     """The hosts picked, in the order of the instances, and the story of how.
 
-    :param explanation: ``seen``, ``survivors`` [{filter, left}], ``filtered`` [{filter, host, reason}] and
-        ``candidates`` [{host, weight, weights}], best first.
+    :param explanation: ``seen``, ``survivors`` [{filter, left}], ``filtered`` [{filter, host, reason}] with
+        ``filtered_counts`` {filter: hosts}, and ``candidates`` [{host, weight, weights}], best first.
     """
 
     hosts: tuple[HostState, ...]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.aggregate import AggregateExtraSpecs
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.base import Filter
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.capabilities import Capabilities
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.cpu import (
     CpuArchitecture,
     CpuFeatures,
@@ -25,7 +26,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.
     Retry,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.room import Disk, Ram, Vcpus
-from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.virt import VirtType
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.traits import Traits
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.virt import VirtType, VmMode
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.zone import Zone
 
 # Cheap and decisive ones first. Those after the line change their answer while a batch is placed.
@@ -35,18 +37,21 @@ FILTERS: tuple[Filter, ...] = (
     HostEnabled(),
     Zone(),
     VirtType(),
+    VmMode(),
     CpuArchitecture(),
     CpuModel(),
     CpuFeatures(),
+    Traits(),
+    Capabilities(),
     AggregateExtraSpecs(),
     SameHost(),
     DifferentHost(),
+    Affinity(),
     # ----
+    AntiAffinity(),
     Ram(),
     Vcpus(),
     Disk(),
-    Affinity(),
-    AntiAffinity(),
 )
 
 __all__ = ["FILTERS", "Filter"]

@@ -16,6 +16,8 @@ _SCOPE = "aggregate_instance_extra_specs:"
 class AggregateExtraSpecs(Filter):
     """Each ``aggregate_instance_extra_specs:<key>`` of the flavor is met by an aggregate of the host.
 
+    Metadata may name several values, divided by commas; one of them must match.
+
     Nova also takes keys without a scope for this; here a key needs the scope, so that a misspelt one of another kind
     does not empty the cloud.
     """
@@ -28,7 +30,12 @@ class AggregateExtraSpecs(Filter):
             if not key.startswith(_SCOPE):
                 continue
             word = key[len(_SCOPE) :]
-            values = [str(metadata[word]) for metadata in candidate.host.aggregates.values() if word in metadata]
+            values = {
+                value.strip()
+                for metadata in candidate.host.aggregates.values()
+                if word in metadata
+                for value in str(metadata[word]).split(",")
+            }
             if not any(operators.matches(value, wanted) for value in values):
                 found = f"is {', '.join(sorted(values))}" if values else "is in no aggregate"
                 return f"{word} {found}, wanted {wanted}"

@@ -6,12 +6,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import operators
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters import traits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.base import Filter
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import Candidate, RequestSpec
 
-_SCOPE = "capabilities:cpu_info:"
-_TRAIT = "trait:HW_CPU_X86_"
+SCOPE = "capabilities:cpu_info:"
+_MODEL = ("model", "vendor", "arch")
+_ALIASES = {"amd64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "powerpc64le": "ppc64le"}
+# Traits whose feature has another name in libvirt.
+_FEATURES = {
+    "aesni": "aes",
+    "clmul": "pclmuldq",
+    "intelvmx": "vmx",
+    "amdsvm": "svm",
+    "sha": "shani",
+}
 
 
 class CpuArchitecture(Filter):
@@ -22,18 +34,20 @@ class CpuArchitecture(Filter):
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
         wanted, found = request.image_properties["hw_architecture"], candidate.host.cpu.get("arch")
-        return None if found == wanted else f"architecture is {found or 'not known'}, not {wanted}"
+        if _canonical(str(found)) == _canonical(str(wanted)):
+            return None
+        return f"architecture is {found or 'not known'}, not {wanted}"
 
 
 class CpuModel(Filter):
     """Model, vendor and architecture meet the flavor's ``capabilities:cpu_info:...``."""
 
     def concerns(self, request: RequestSpec) -> bool:
-        return any(f"{_SCOPE}{key}" in request.extra_specs for key in ("model", "vendor", "arch"))
+        return any(f"{SCOPE}{key}" in request.extra_specs for key in _MODEL)
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
-        for key in ("model", "vendor", "arch"):
-            wanted = request.extra_specs.get(f"{_SCOPE}{key}")
+        for key in _MODEL:
+            wanted = request.extra_specs.get(f"{SCOPE}{key}")
             found = str(candidate.host.cpu.get(key) or "")
             if wanted is not None and not operators.matches(found, wanted):
                 return f"cpu {key} is {found or 'not known'}, not {wanted}"
@@ -41,22 +55,43 @@ class CpuModel(Filter):
 
 
 class CpuFeatures(Filter):
-    """The features are there, or absent: ``capabilities:cpu_info:features``, ``trait:HW_CPU_X86_AVX2=required``."""
+    """The features are there, or absent: ``capabilities:cpu_info:features``, ``trait:HW_CPU_X86_AVX2=required``.
+
+    Traits may stand in the flavor's extra specs and in the image's properties.
+    """
 
     def concerns(self, request: RequestSpec) -> bool:
-        return any(key.startswith(_TRAIT) or key == f"{_SCOPE}features" for key in request.extra_specs)
+        return f"{SCOPE}features" in request.extra_specs or any(
+            traits.of_cpu(trait) for trait, _value in traits.asked(request)
+        )
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
-        present = {str(name).lower() for name in candidate.host.cpu.get("features") or ()}
-        plain = {name.replace("-", "").replace("_", "").replace(".", "") for name in present}
-        for key, value in request.extra_specs.items():
-            if key == f"{_SCOPE}features" and not operators.matches(" ".join(sorted(present)), value):
-                return f"cpu features do not meet {value!r}"
-            if not key.startswith(_TRAIT):
+        names = tuple(candidate.host.cpu.get("features") or ())
+        wanted = request.extra_specs.get(f"{SCOPE}features")
+        if wanted is not None and not operators.matches_list(names, wanted):
+            return f"cpu features do not meet {wanted!r}"
+        plain = _plain(names)
+        for trait, value in traits.asked(request):
+            if not traits.of_cpu(trait):
                 continue
-            feature = key[len(_TRAIT) :].lower().replace("_", "")
-            if value == "required" and feature not in plain:
-                return f"cpu lacks {feature}"
-            if value == "forbidden" and feature in plain:
-                return f"cpu has {feature}, which is forbidden"
+            feature = _feature(trait)
+            if value == traits.REQUIRED and feature not in plain:
+                return f"cpu lacks {feature} ({trait})"
+            if value == traits.FORBIDDEN and feature in plain:
+                return f"cpu has {feature}, which is forbidden ({trait})"
         return None
+
+
+def _canonical(name: str) -> str:
+    return _ALIASES.get(name.lower(), name.lower())
+
+
+def _feature(trait: str) -> str:
+    """What libvirt calls it, without signs: HW_CPU_X86_SSE42 is ``sse4.2`` there."""
+    word = trait[len(traits.CPU) :].lower().replace("_", "")
+    return _FEATURES.get(word, word)
+
+
+@lru_cache(maxsize=256)
+def _plain(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(str(name).lower().replace("-", "").replace("_", "").replace(".", "") for name in names)

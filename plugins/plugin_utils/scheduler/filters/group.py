@@ -11,12 +11,10 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values i
 
 
 class Affinity(Filter):
-    """The group has no host yet, or this one. In a batch the first pick decides for the rest (see the pipeline)."""
-
-    moves = True
+    """The group has no host yet, or this one. A batch goes to one host as a whole (see the pipeline)."""
 
     def concerns(self, request: RequestSpec) -> bool:
-        return request.group is not None and request.group.policy == "affinity"
+        return request.policy == "affinity"
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
         taken = sorted(request.group.hosts) if request.group else []
@@ -31,7 +29,7 @@ class AntiAffinity(Filter):
     moves = True
 
     def concerns(self, request: RequestSpec) -> bool:
-        return request.group is not None and request.group.policy == "anti-affinity"
+        return request.policy == "anti-affinity"
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
         most = request.group.max_per_host if request.group else 1

@@ -14,10 +14,11 @@ class SameHost(Filter):
     """One of the instances named by the hint ``same_host`` is on it."""
 
     def concerns(self, request: RequestSpec) -> bool:
-        return bool(request.same_host)
+        return request.same_host is not None
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
-        return None if request.same_host & candidate.host.instance_ids else "has none of the instances of same_host"
+        there = request.same_host or frozenset()
+        return None if candidate.host.name in there else "has none of the instances of same_host"
 
 
 class DifferentHost(Filter):
@@ -27,4 +28,4 @@ class DifferentHost(Filter):
         return bool(request.different_host)
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
-        return "has an instance of different_host" if request.different_host & candidate.host.instance_ids else None
+        return "has an instance of different_host" if candidate.host.name in request.different_host else None

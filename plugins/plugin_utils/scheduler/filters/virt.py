@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import operators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.base import Filter
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import Candidate, RequestSpec
+
+_FLAVOR = "capabilities:hypervisor_type"
+_MODES = {"lxc": "exe"}  # the rest are full machines, hvm
 
 
 def wanted(request: RequestSpec) -> str | None:
@@ -17,12 +21,30 @@ def wanted(request: RequestSpec) -> str | None:
 
 
 class VirtType(Filter):
-    """The host runs guests of the type asked for: ``img_hv_type`` of the image, ``hypervisor_type`` of the flavor."""
+    """The host runs guests of the type asked for.
+
+    ``img_hv_type`` of the image, ``hypervisor_type`` or ``capabilities:hypervisor_type`` of the flavor.
+    """
 
     def concerns(self, request: RequestSpec) -> bool:
-        return wanted(request) is not None
+        return wanted(request) is not None or _FLAVOR in request.extra_specs
 
     def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
-        offered = candidate.host.virt_types
-        asked = wanted(request)
-        return None if asked in offered else f"offers {', '.join(offered) or 'nothing'}, not {asked}"
+        offered, asked, rule = candidate.host.virt_types, wanted(request), request.extra_specs.get(_FLAVOR)
+        if asked is not None and asked not in offered:
+            return f"offers {', '.join(offered) or 'nothing'}, not {asked}"
+        if rule is not None and not any(operators.matches(one, rule.lower()) for one in offered):
+            return f"offers {', '.join(offered) or 'nothing'}, not {rule}"
+        return None
+
+
+class VmMode(Filter):
+    """The host runs guests of the image's ``hw_vm_mode``: ``hvm`` for machines, ``exe`` for containers."""
+
+    def concerns(self, request: RequestSpec) -> bool:
+        return bool(request.image_properties.get("hw_vm_mode"))
+
+    def why_not(self, candidate: Candidate, request: RequestSpec) -> str | None:
+        mode = str(request.image_properties["hw_vm_mode"]).lower()
+        modes = {_MODES.get(one, "hvm") for one in candidate.host.virt_types}
+        return None if mode in modes else f"runs {', '.join(sorted(modes)) or 'nothing'}, not {mode}"

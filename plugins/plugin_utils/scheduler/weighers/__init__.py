@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import Candidate, RequestSpec
 
@@ -36,19 +37,19 @@ class Weigher:
 
     def concerns(self, request: RequestSpec) -> bool:
         """Whether it has anything to say about the request."""
-        return self.policy is None or (request.group is not None and request.group.policy == self.policy)
+        return self.policy is None or request.policy == self.policy
 
 
 WEIGHERS: tuple[Weigher, ...] = (
-    Weigher("ram", "ram_weight_multiplier", 1.0, lambda candidate: candidate.ram),
-    Weigher("cpu", "cpu_weight_multiplier", 1.0, lambda candidate: candidate.vcpus),
-    Weigher("disk", "disk_weight_multiplier", 1.0, lambda candidate: candidate.disk),
-    Weigher("instances", "num_instances_weight_multiplier", 0.0, lambda candidate: candidate.instances, ranged=True),
+    Weigher("ram", "ram_weight_multiplier", 1.0, attrgetter("ram")),
+    Weigher("cpu", "cpu_weight_multiplier", 1.0, attrgetter("vcpus")),
+    Weigher("disk", "disk_weight_multiplier", 1.0, attrgetter("disk")),
+    Weigher("instances", "num_instances_weight_multiplier", 0.0, attrgetter("instances"), ranged=True),
     Weigher(
         "soft_affinity",
         "soft_affinity_weight_multiplier",
         1.0,
-        lambda candidate: candidate.members,
+        attrgetter("members"),
         ranged=True,
         policy="soft-affinity",
     ),
