@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Keeps a security group and its rules as described, in the database and as a port group of OVN. Guests that are
     running follow at once.
-  - What no rule of a port's groups allows is dropped, in both directions. A guest never sends from addresses that are
-    not its own, and never serves DHCP, whatever the rules say.
+  - What no rule of a port's groups allows is dropped, in both directions. Whatever the rules say, a guest never sends
+    from addresses that are not its own, never serves DHCP, and begins no conversation from UDP port 53.
   - OVN is asked in every run. What a run that was killed has left undone, or what someone has changed there by hand, is
     put right, and the task says so.
   - Each project has a group V(default), made when it is first needed. It allows everything outbound, and everything

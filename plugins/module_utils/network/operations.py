@@ -51,8 +51,10 @@ def network(model: Model, operation: Operation) -> None:
             model.update(row, options)
     for options in wanted.values():
         model.insert("DHCP_Options", options)
-    _dns_of(model, switch)
-    _uplink(model, switch, rows.provider_columns(operation))
+    uplink = rows.provider_columns(operation)
+    _uplink(model, switch, uplink)
+    if uplink is None:
+        _make_dns(model, switch)
 
 
 def network_absent(model: Model, operation: Operation) -> None:
@@ -216,18 +218,18 @@ def _dhcp_of(model: Model, operation: Operation) -> dict[str, list[str]]:
     return {"dhcpv4_options": chosen[4], "dhcpv6_options": chosen[6]}
 
 
-def _dns_of(model: Model, switch: Row) -> Row:
+def _make_dns(model: Model, switch: Row) -> None:
+    """The row for the names of a network. One that is joined to a physical network has none: see rules.drop_acls."""
     found = model.tied("DNS", rows.NETWORK, switch["name"])
     row = found[0] if found else model.insert("DNS", {"records": {}, "external_ids": {rows.NETWORK: switch["name"]}})
     model.add(switch, "dns_records", row["_uuid"])
-    return row
 
 
 def _remember_name(model: Model, switch: Row, name: str, port_row: Row) -> None:
     """The name answers with the addresses of every port that bears it on this network."""
-    record = _dns_of(model, switch)
-    known = set(record["records"].get(name, "").split())
-    model.set_key(record, "records", name, " ".join(sorted(known | _bound(port_row["addresses"]))))
+    for record in model.tied("DNS", rows.NETWORK, switch["name"]):
+        known = set(record["records"].get(name, "").split())
+        model.set_key(record, "records", name, " ".join(sorted(known | _bound(port_row["addresses"]))))
 
 
 def _forget_name(model: Model, row: Any, *, keep: Any) -> None:

@@ -7,8 +7,11 @@
 A group is a port group; its rules are ACLs that allow, at one priority. What no rule allows is dropped by one shared
 port group that holds every port with port security, so a port without a group (or whose group failed to be written)
 lets nothing through: it fails closed. Above the rules stand the drops that no group can open: a guest does not serve
-DHCP or router advertisements. What port security checks (source MAC and addresses, ARP and neighbour discovery
-included) is judged by OVN before any ACL.
+DHCP, and begins nothing from UDP port 53. What port security checks (source MAC and addresses, ARP and neighbour
+discovery included) is judged by OVN before any ACL.
+
+Router advertisements are dropped there too, but only on switches without a stateful group: on others OVN (23.03 and
+later) lets ``nd_ra`` past all ACLs. A port without IPv6 addresses sends none in any case, by port security.
 """
 
 from __future__ import annotations
@@ -62,6 +65,9 @@ def drop_acls() -> list[Acl]:
         (NEVER, "drop", "ip4 && udp.src == 67 && udp.dst == 68"),
         (NEVER, "drop", "ip6 && udp.src == 547 && udp.dst == 546"),
         (NEVER, "drop", "nd_ra"),
+        # Where a switch has DNS records, OVN lets UDP from port 53 in past every group. Answers of a guest that serves
+        # DNS are part of a tracked connection and are not judged here.
+        (NEVER, "drop", "udp.src == 53"),
         (BASIC, "allow", "arp"),
         (BASIC, "allow", "nd || nd_rs || mldv1 || mldv2"),
         (BASIC, "allow", "ip4 && udp.src == 68 && udp.dst == 67"),

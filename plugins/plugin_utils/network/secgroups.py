@@ -111,6 +111,7 @@ def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
     values = {key: args[key] for key in _PLAIN if args.get(key) is not None}
     present = _rules_of(conn, [found["id"]]) if found else []
     given = args.get("rules")
+    called = {SELF: name}
     if given is None:
         wanted = None if found else rules.allow_outbound()
         if found is None and name == DEFAULT:
@@ -118,9 +119,13 @@ def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
     else:
         remote = _remote_ids(conn, given, project["id"], name, found)
         wanted = rules.wanted([rules.normalized(rule, remote) for rule in given])
+        called = {key: label for label, key in remote.items()}
     added, dropped, altered = _matched(wanted, present, purge=args.get("purge_rules") is not False)
     changes = compare(values, found) if found else created({"name": name, "stateful": True, **values})
-    changes += [Change(f"rule {rules.text(_named(rule, name))}", None, "present") for rule in added]
+    changes += [
+        Change(f"rule {rules.text({**rule, 'remote_group': called.get(rule['remote_group_id'])})}", None, "present")
+        for rule in added
+    ]
     changes += [Change(f"rule {rules.text(rule)}", "present", None) for rule in dropped]
     by_id = {rule["id"]: rule for rule in present}
     changes += [
@@ -253,10 +258,6 @@ def _remote_ids(
 
 def _settled(rule: Record, group: Record) -> str | None:
     return str(group["id"]) if rule["remote_group_id"] == SELF else rule["remote_group_id"]
-
-
-def _named(rule: Record, name: str) -> Record:
-    return {**rule, "remote_group": name} if rule["remote_group_id"] == SELF else rule
 
 
 def _rule_shown(rule: Mapping[str, Any], names: Mapping[str, str]) -> Record:

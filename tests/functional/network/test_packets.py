@@ -258,6 +258,11 @@ DENIED = {
     "ND for another's address": (0, world.mac(2), _v6("fd00::3", "fd00::5", CLAIMS, hops=255)),
     "an odd ethertype": (0, world.mac(2), "eth.type == 0x88cc"),
     "no outbound rules": (1, world.mac(0), _v4("10.0.0.4", "10.0.0.3", "udp.src == 4000 && udp.dst == 53")),
+    "a closed port from where name servers answer": (
+        0,
+        world.mac(1),
+        _v4("10.0.0.3", "10.0.0.4", "udp.src == 53 && udp.dst == 4000"),
+    ),
     "a closed port": (0, world.mac(1), _v4("10.0.0.3", "10.0.0.4", "tcp.src == 4000 && tcp.dst == 22")),
 }
 ALLOWED = {
@@ -278,8 +283,9 @@ def test_what_goes_through(pair: Ovn, what: str) -> None:
     assert _short(1) in pair.trace(world.uid("net"), _frame(source, target, rest))
 
 
-def test_answers_of_allowed_connections_go_through(pair: Ovn) -> None:
-    frame = _frame(1, world.mac(0), _v4("10.0.0.4", "10.0.0.3", "tcp.src == 80 && tcp.dst == 4000"))
+@pytest.mark.parametrize("service", ["tcp.src == 80 && tcp.dst == 4000", "udp.src == 53 && udp.dst == 4000"])
+def test_answers_of_allowed_connections_go_through(pair: Ovn, service: str) -> None:
+    frame = _frame(1, world.mac(0), _v4("10.0.0.4", "10.0.0.3", service))
     assert pair.trace(world.uid("net"), frame, ct=("est,rpl", "est,rpl")) == {_short(0)}
     assert pair.trace(world.uid("net"), frame) == set()
 

@@ -87,6 +87,13 @@ def test_a_new_port_in_a_large_group_writes_only_itself() -> None:
     ]
 
 
+def test_names_of_a_physical_network_are_not_ours() -> None:
+    provider = {"network_type": "flat", "physical_network": "phys"}
+    results, model = driver.plan(EMPTY, [world.network(provider=provider), world.port(0)])
+    assert [result["ok"] for result in results] == [True, True]
+    assert "DNS" not in {table for table, _uuid in model.inserts}
+
+
 def test_only_rows_of_the_call_are_asked_for() -> None:
     needed = sight.conditions([world.port(0, groups=("g",))])
     assert needed["Logical_Switch_Port"] == [["name", "==", world.uid("port0")]]
