@@ -51,6 +51,7 @@ class Bench:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
+        self.asked: dict[str, int] = {}
         groups = ["cloud_conductor=ctl", "cloud_network=ctl", "cloud_image=ctl", "cloud_compute=k1"]
         arguments = [word for group in groups for word in ("--group", group)]
         made = subprocess.run(
@@ -151,8 +152,6 @@ class Bench:
             self.asked[host] += 1
         return lines
 
-    asked: dict[str, int] = {}
-
     def remove(self, number: int) -> None:
         """All of them."""
         self.play(self.instance(number, "absent"))
@@ -188,8 +187,10 @@ class Bench:
             steps += [
                 f"qemu-img create -q -f qcow2 -F raw -b {image} {folder}/disk.qcow2 1G",
                 f"cp --sparse=always {folder}/../../seed.iso {folder}/seed.iso 2>/dev/null || : >{folder}/seed.iso",
-                f"ovn-nbctl --db={self.northbound} lsp-add {self.switch} {made['port']} "
-                f"-- lsp-set-addresses {made['port']} '{address}' -- lsp-set-port-security {made['port']} '{address}'",
+                (
+                    f"ovn-nbctl --db={self.northbound} lsp-add {self.switch} {made['port']} "
+                    f"-- lsp-set-addresses {made['port']} '{address}' -- lsp-set-port-security {made['port']} '{address}'"
+                ),
                 f"virsh -q define /tmp/floor/{place}.xml",
                 f"virsh -q start {made['id']}",
             ]
