@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -48,3 +49,5 @@ _prepend("PATH", str(Path(sys.executable).parent))
 # A test never meets the database of the person who runs it.
 os.environ.pop("AGENTLESS_DATABASE", None)
 os.environ["AGENTLESS_COLLECTIONS_TREE"] = TREE
+# A run that is told to stop takes its test hosts and servers down like one that is interrupted.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
