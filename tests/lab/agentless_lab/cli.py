@@ -124,9 +124,10 @@ def _variables(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (colon and equals):
             raise LabError(f"{word!r}: a variable is written host:key=value")
         try:
-            variables.setdefault(name, {})[key] = json.loads(value)
+            parsed = json.loads(value)
         except ValueError:
-            variables[name][key] = value
+            parsed = value
+        variables.setdefault(name, {})[key] = parsed
     return variables
 
 

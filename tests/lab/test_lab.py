@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test hosts themselves: they come up, know each other, and go without a trace, however they ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from agentless_lab import cgroups, guest, lab, network, rootfs  # noqa: E402
+from agentless_lab.system import LabError, state_root  # noqa: E402
+
+NAME = f"test-{os.getpid()}"
+
+
+def call(*words: str) -> str:
+    """Run the command as a person would."""
+    done = subprocess.run([str(HERE / "lab"), *words], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def traces(name: str) -> list[str]:
+    """Everything by which this machine could still know a lab."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        found = [line for line in mounts if f"/agentless-lab/{name}/" in line]
+    found += [entry.name for entry in Path("/sys/class/net").iterdir() if network.owner(entry.name) == name]
+    found += sorted(cgroups.names(name))
+    found += [str(entry) for entry in state_root().glob(f"{name}*")]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if f"/agentless-lab/{name}/".encode() in (entry / "cmdline").read_bytes():
+                    found.append(entry.name)
+            except OSError:
+                continue
+    return found
+
+
+def supervisors(name: str, host: str) -> list[int]:
+    """The systemd-nspawn processes of a host."""
+    group = cgroups.name(name, host)
+    return [
+        pid
+        for pid in cgroups.processes(group)
+        if b"systemd-nspawn" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    ]
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[dict[str, Any]]:
+    """Two hosts."""
+    try:
+        arguments = ["--group", "pair=a,b", "--var", "a:colour=red", "--var", "b:number=7"]
+        yield json.loads(call("up", "--name", NAME, "--hosts", "a,b", *arguments, "--json"))
+    finally:
+        call("down", "--name", NAME)
+
+
+@pytest.mark.lab
+def test_hosts_are_whole_machines(up: dict[str, Any]) -> None:
+    assert [host["running"] for host in up["hosts"]] == [True, True]
+    assert call("exec", NAME, "a", "--", "systemctl is-system-running --wait").strip() == "running"
+    assert call("exec", NAME, "a", "--", "hostname").strip() == "a"
+    identities = {call("exec", NAME, host, "--", "cat /etc/machine-id") for host in ("a", "b")}
+    assert len(identities) == 2
+
+
+@pytest.mark.lab
+def test_hosts_reach_each_other_by_name(up: dict[str, Any]) -> None:
+    place = Path(up["inventory"]).parent
+    options = ["-i", up["key"], "-o", f"UserKnownHostsFile={place / 'known_hosts'}", "-o", "StrictHostKeyChecking=yes"]
+    through = " ".join(["ssh", *options, "-W", "[%h]:%p", f"root@{up['hosts'][0]['address']}"])
+    command = ["ssh", *options, "-o", f"ProxyCommand={through}", "root@b", "hostname"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == "b"
+
+
+@pytest.mark.lab
+def test_inventory_says_what_was_asked(up: dict[str, Any]) -> None:
+    command = ["ansible-inventory", "-i", up["inventory"], "--list"]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    assert found["pair"]["hosts"] == ["a", "b"]
+    assert found["_meta"]["hostvars"]["a"]["colour"] == "red"
+    assert found["_meta"]["hostvars"]["b"]["number"] == 7
+
+
+@pytest.mark.lab
+def test_services_are_left_to_roles(up: dict[str, Any]) -> None:
+    running = call("exec", NAME, "a", "--", "systemctl list-units --type=service --state=running --no-legend --plain")
+    assert not {"libvirtd", "nginx", "ovn", "ovs", "postgresql"} & {line.split(".")[0] for line in running.splitlines()}
+    call("exec", NAME, "a", "--", "apt-get -qq update && apt-get -qq install --yes libvirt-clients")
+
+
+@pytest.mark.lab
+def test_a_host_that_died_starts_again_with_its_disk(up: dict[str, Any]) -> None:
+    call("exec", NAME, "b", "--", "echo kept > /root/note; sync")
+    call("kill", NAME, "b")
+    assert [host["running"] for host in json.loads(call("status", "--name", NAME, "--json"))[0]["hosts"]] == [
+        True,
+        False,
+    ]
+    call("start", NAME, "b")
+    assert call("exec", NAME, "b", "--", "cat /root/note").strip() == "kept"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("victim", ["supervisor", "everything", "nothing but the record"])
+def test_down_leaves_nothing(victim: str) -> None:
+    name = f"{NAME}-{victim.split()[0]}"
+    try:
+        call("up", "--name", name, "--hosts", "a,b")
+        if victim == "supervisor":
+            for pid in supervisors(name, "a"):
+                os.kill(pid, signal.SIGKILL)
+        elif victim == "everything":
+            for pid in cgroups.processes(cgroups.name(name, "a")):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            (lab.directory(name) / "lab.json").unlink()
+        assert traces(name)
+    finally:
+        call("down", "--name", name)
+    assert traces(name) == []
+    call("down", "--name", name)
+
+
+@pytest.mark.lab
+def test_down_after_up_was_killed_half_way() -> None:
+    name = f"{NAME}-half"
+    rootfs.build("full")
+    for seconds in (0.15, 0.4, 0.8):
+        begun = subprocess.Popen([str(HERE / "lab"), "up", "--name", name, "--hosts", "a,b"], stdout=subprocess.DEVNULL)
+        try:
+            begun.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            begun.kill()
+            begun.wait()
+        call("down", "--name", name)
+        assert traces(name) == []
+
+
+@pytest.mark.lab
+def test_two_labs_stand_beside_each_other(up: dict[str, Any]) -> None:
+    name = f"{NAME}-other"
+    try:
+        other = json.loads(call("up", "--name", name, "--hosts", "a", "--json"))
+        assert other["bridge"] != up["bridge"]
+        assert other["hosts"][0]["address"] != up["hosts"][0]["address"]
+    finally:
+        call("down", "--name", name)
+    assert call("exec", NAME, "a", "--", "echo here").strip() == "here"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("hosts", "groups", "complaint"),
+    [
+        (["a b"], {}, "is no name"),
+        (["../x"], {}, "is no name"),
+        (["a", "a"], {}, "names of their own"),
+        (["a"], {"g": ["z"]}, "does not have: z"),
+    ],
+)
+def test_bad_plans_are_refused(hosts: Sequence[str], groups: dict[str, list[str]], complaint: str) -> None:
+    with pytest.raises(LabError, match=complaint):
+        lab.Plan(name="x", hosts=tuple(hosts), groups=groups).check()
+
+
+@pytest.mark.lab
+def test_guest_boots_and_answers(up: dict[str, Any]) -> None:
+    image = guest.image()
+    host = lab.find(NAME, "a")
+    with open(image, "rb") as disk:
+        subprocess.run([*lab.ssh(host), "cat > /var/lib/libvirt/images/guest.qcow2"], stdin=disk, check=True)
+    seed = (
+        "mkdir -p /tmp/seed && cd /tmp/seed && printf 'instance-id: i-7\\nlocal-hostname: seven\\n' > meta-data &&"
+        " printf '#!/bin/sh\\necho told $(hostname)\\n' > user-data &&"
+        " genisoimage -quiet -r -V cidata -o /var/lib/libvirt/images/seed.iso . && systemctl start libvirtd"
+    )
+    call("exec", NAME, "a", "--", seed)
+    domain = (
+        "<domain type='qemu'><name>seven</name><memory unit='MiB'>128</memory><os><type machine='q35'>hvm</type></os>"
+        "<features><acpi/></features><cpu mode='maximum'/><devices>"
+        "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/var/lib/libvirt/images/guest.qcow2'/>"
+        "<target dev='vda' bus='virtio'/></disk>"
+        "<disk type='file'><driver name='qemu' type='raw'/><source file='/var/lib/libvirt/images/seed.iso'/>"
+        "<target dev='vdb' bus='virtio'/><readonly/></disk>"
+        "<serial type='pty'><log file='/var/log/libvirt/qemu/seven.txt'/></serial></devices></domain>"
+    )
+    subprocess.run([*lab.ssh(host), "cat > /tmp/x.xml && virsh create /tmp/x.xml"], input=domain, text=True, check=True)
+    ready = "for try in $(seq 300); do grep -q GUEST-READY $log && break; sleep 0.2; done; cat $log"
+    log = call("exec", NAME, "a", "--", f"log=/var/log/libvirt/qemu/seven.txt; {ready}")
+    assert "told seven" in log
+    assert "GUEST-READY hostname=seven instance-id=i-7" in log
+    assert call("console-run", NAME, "a", "seven", "echo $((6 * 7))").strip() == "42"
+    ending = (
+        "virsh shutdown seven; for try in $(seq 100); do virsh -q domstate seven || exit 0; sleep 0.2; done; exit 1"
+    )
+    call("exec", NAME, "a", "--", ending)
