@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A new cloud for each test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.resources.cloud import Cloud, new
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    templates = tmp_path_factory.getbasetemp() / "templates"
+    templates.mkdir(exist_ok=True)
+    return new(tmp_path, templates)
