@@ -8,9 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from agentless_lab.system import LabError
-
-PREFIX = "agentless-lab"
+from agentless_lab.system import LabError, mark
 
 
 def hierarchies() -> list[Path]:
@@ -22,12 +20,17 @@ def hierarchies() -> list[Path]:
 
 def names(lab: str) -> set[str]:
     """The groups that hosts of a lab have now, whatever the lab's own records say."""
-    return {entry.name for top in hierarchies() for entry in top.glob(f"{PREFIX}.{lab}.*")}
+    return {entry.name for top in hierarchies() for entry in top.glob(f"{mark()}.{lab}.*")}
+
+
+def labs() -> set[str]:
+    """Every lab whose hosts have groups now."""
+    return {entry.name.split(".")[1] for top in hierarchies() for entry in top.glob(f"{mark()}.*.*")}
 
 
 def name(lab: str, host: str) -> str:
     """The group of a host, the same in every hierarchy."""
-    return f"{PREFIX}.{lab}.{host}"
+    return f"{mark()}.{lab}.{host}"
 
 
 def create(group: str) -> list[Path]:

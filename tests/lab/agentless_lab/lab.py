@@ -60,9 +60,8 @@ def names() -> list[str]:
     """Every lab that left a trace on this machine."""
     root = state_root()
     recorded = {entry.name for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
-    grouped = {entry.name.split(".")[1] for top in cgroups.hierarchies() for entry in top.glob(f"{cgroups.PREFIX}.*.*")}
     bridged = {network.owner(entry.name) for entry in Path("/sys/class/net").iterdir()}
-    return sorted(recorded | grouped | {name for name in bridged if name})
+    return sorted(recorded | cgroups.labs() | {name for name in bridged if name})
 
 
 def record(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Container
 from pathlib import Path
 
-from agentless_lab.system import LabError, run
+from agentless_lab.system import LabError, mark, run
 
 # The bridge has address 1 of its subnet; hosts begin at this one.
 FIRST_HOST = 11
@@ -85,4 +85,4 @@ def unplug(port: str) -> None:
 
 def _alias(lab: str) -> str:
     """The mark by which an interface is known as ours."""
-    return f"agentless-lab {lab}"
+    return f"{mark()} {lab}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,13 +78,21 @@ def require(programs: Mapping[str, str]) -> None:
 def state_root() -> Path:
     """Where running labs keep their files."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "agentless-lab"
+    return Path(base).absolute() / "agentless-lab"
+
+
+def mark() -> str:
+    """The word by which this machine knows what is ours; labs kept in another directory are somebody else's."""
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    if state_root() == home / ".local" / "state" / "agentless-lab":
+        return "agentless-lab"
+    return "agentless-lab-" + hashlib.sha256(os.fsencode(state_root())).hexdigest()[:8]
 
 
 def cache_root() -> Path:
     """Where root filesystems, packages and the guest image are kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "agentless-lab"
+    return Path(base).absolute() / "agentless-lab"
 
 
 @contextlib.contextmanager
