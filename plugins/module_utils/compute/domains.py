@@ -96,18 +96,19 @@ def inspect(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: what is here of the instances ``ids``, or of all that are ours; reads only."""
     wanted = op.get("ids")
     if wanted is None:
-        domains = connection.ours()
+        wanted = set(connection.ours())
         with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(os.path.join(ctx.state_dir, "instances")):
-                domains.setdefault(name, None)
-    else:
-        domains = {instance_id: connection.find(instance_id) for instance_id in wanted}
-    return {"changed": False, "instances": {key: _seen(ctx, key, domains[key], op) for key in sorted(domains)}}
+            wanted.update(filter(files.is_instance, os.listdir(os.path.join(ctx.state_dir, "instances"))))
+    return {"changed": False, "instances": {key: _seen(ctx, key, op) for key in sorted(wanted)}}
 
 
-def _seen(ctx: Context, instance_id: str, domain: Any, op: dict[str, Any]) -> dict[str, Any]:
+def _seen(ctx: Context, instance_id: str, op: dict[str, Any]) -> dict[str, Any]:
     where = files.directory(ctx.state_dir, instance_id)
     found = sorted(os.listdir(where)) if os.path.isdir(where) else []
+    try:
+        domain = connection.find(instance_id)
+    except BackendError as exc:  # one that is not ours does not hide the others
+        return {"state": "foreign", "files": found, "msg": exc.msg}
     if domain is None:
         return {"state": "absent", "files": found}
     text = domain.XMLDesc()

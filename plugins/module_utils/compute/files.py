@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 
@@ -26,15 +26,19 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"^[a-z0-9][a-z0-9_-]*\.[a-z0-9]+$")
 
 
+def is_instance(name: Any) -> bool:
+    """Whether this is a UUID in its one written form."""
+    try:
+        return bool(str(uuid.UUID(name)) == name)
+    except (ValueError, AttributeError, TypeError):
+        return False
+
+
 def directory(state_dir: str, instance_id: str) -> str:
     """The directory of an instance; anything but a UUID is refused, so no path can be smuggled in."""
-    try:
-        canonical = str(uuid.UUID(instance_id))
-    except (ValueError, AttributeError, TypeError):
-        canonical = None
-    if canonical is None or canonical != instance_id:
+    if not is_instance(instance_id):
         raise BackendError(f"{instance_id!r} is not the UUID of an instance.")
-    return os.path.join(state_dir, "instances", canonical)
+    return os.path.join(state_dir, "instances", instance_id)
 
 
 def member(where: str, name: str) -> str:
@@ -83,15 +87,13 @@ def same(handle: int, path: str) -> bool:
 
 
 def replace(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Write a file so that it is there completely or not at all."""
+    """Write a file so that a reader finds it whole or not at all. Content lost in a power cut is written again."""
     draft = path + ".new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(draft)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
     os.rename(draft, path)
 
 

@@ -91,6 +91,8 @@ def test_domains_of_others_are_left_alone(machine: Machine) -> None:
             result = machine.run([operation])[0]
             assert result["ok"] is False, result
             assert "no record" in result["msg"]
+        seen = machine.run([{"op": "inspect", "ids": [spec.id]}])[0]["instances"]
+        assert seen[spec.id]["state"] == "foreign"
         assert machine.shell("virsh list --all --name").split() == [spec.id]
         machine.shell(f"virsh -q undefine {spec.id}")
 
