@@ -10,8 +10,8 @@ lets nothing through: it fails closed. Above the rules stand the drops that no g
 DHCP, and begins nothing from UDP port 53. What port security checks (source MAC and addresses, ARP and neighbour
 discovery included) is judged by OVN before any ACL.
 
-Router advertisements are dropped there too, but only on switches without a stateful group: on others OVN (23.03 and
-later) lets ``nd_ra`` past all ACLs. A port without IPv6 addresses sends none in any case, by port security.
+Router advertisements are dropped there too, but OVN (23.03 at least) lets ``nd_ra`` past all ACLs. What stops them
+today is port security, on ports without an IPv6 address; a guest that has one can advertise itself as a router.
 """
 
 from __future__ import annotations

@@ -15,20 +15,28 @@ from ansible_collections.agentless.cloud.plugins.module_utils.backend import Con
 from tests.functional.network.ovn import Ovn, installed
 
 
-@pytest.fixture
-def ovn(tmp_path: Path) -> Iterator[Ovn]:
-    """A running OVN with empty databases."""
+def _running(place: Path) -> Iterator[Ovn]:
     root = installed()
     if root is None:
         pytest.skip("OVN is not installed: neither on this system nor in the cached root of the test hosts")
-    place = tmp_path / "ovn"
-    place.mkdir()
     running = Ovn(root, place)
     try:
         running.start()
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def ovn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovn]:
+    """A running OVN with empty databases, for one test."""
+    yield from _running(tmp_path_factory.mktemp("ovn"))
+
+
+@pytest.fixture(scope="module")
+def shared_ovn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovn]:
+    """A running OVN for tests that change nothing in it."""
+    yield from _running(tmp_path_factory.mktemp("ovn"))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.functional.network.test_packets import PORTS, SERVICES, Cloud, Packet
 ROOT = Path(__file__).resolve().parents[3]
 LAB = str(ROOT / "tests/lab/lab")
 AGENT = Path(__file__).with_name("frames_agent.py")
+ROUTER = Path(__file__).with_name("frames_router.py")
 SWITCH = (
     "ovs-vsctl set open . external-ids:ovn-remote=unix:/var/run/ovn/ovnsb_db.sock external-ids:ovn-encap-type=geneve "
     "external-ids:ovn-encap-ip=127.0.0.1 external-ids:system-id=frames external-ids:ovn-bridge-datapath-type=netdev"
@@ -69,6 +70,7 @@ class Host:
             )
             self.run(f"{inside} ethtool -K {link} tx off >/dev/null 2>&1 || true")
         self.run("cat >/root/agent.py", stdin=AGENT.read_text())
+        self.run("cat >/root/router.py", stdin=ROUTER.read_text())
 
     def backend(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """A call of the network backend as the controller makes it."""
@@ -88,7 +90,10 @@ class Host:
         self.generation += 1
         operations = [{**item, "generation": self.generation} for item in cloud.operations()]
         self.backend(operations)
-        ids = [world.uid(f"port{number}") for number in range(PORTS)]
+        self.settle([world.uid(f"port{number}") for number in range(PORTS)])
+
+    def settle(self, ids: list[str]) -> None:
+        """Wait until the ports are up and the host has all flows."""
         up, arrived = self.backend(
             [{"op": "ports_up", "ids": ids, "timeout": 30}, {"op": "sync", "target": "hv", "timeout": 30}]
         )
@@ -153,3 +158,25 @@ def test_frames_follow_random_rules(host: Host, seed: int) -> None:
     wrong = [packet for packet, was, should in zip(packets, arrived, expected, strict=True) if was != should]
     print(f"seed {seed}: {sum(expected)} of {len(packets)} pass, {time.monotonic() - started:.1f} s")
     assert wrong == []
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "versions", [(4,), pytest.param((4, 6), marks=pytest.mark.xfail(strict=True, reason="OVN lets nd_ra past ACLs"))]
+)
+def test_no_guest_advertises_a_router(host: Host, versions: tuple[int, ...]) -> None:
+    host.generation += 1
+    given = [{"subnet_id": world.uid(f"net-v{version}"), "address": _address(0, version)} for version in versions]
+    inbound = [world.rule(f"all-{kind}", ether_type=kind) for kind in ("IPv4", "IPv6")]
+    operations = [
+        world.secgroup("free", *inbound, *world.outbound("free")),
+        world.network(),
+        world.port(0, groups=("free",), addresses=given),
+        world.port(1, groups=("free",)),
+    ]
+    host.backend([{**item, "generation": host.generation} for item in operations])
+    host.settle([world.uid("port0"), world.uid("port1")])
+    listening = "ip netns exec g1 python3 /root/router.py listen g1 5 &"
+    sending = f"ip netns exec g0 python3 /root/router.py send g0 {world.mac(0)}"
+    assert host.run(f"{listening} sleep 1; {sending}; wait") == ""
