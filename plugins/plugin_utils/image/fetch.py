@@ -103,9 +103,10 @@ def _inner(address: Address) -> ipaddress.IPv4Address | None:
 def _next(at: str, location: str | None) -> str:
     if not location:
         raise ImageRefused(f"{shown(at)} redirects to nowhere.")
-    after = urljoin(at, location)
     try:
-        checked("The redirect", after)
+        after = checked("The redirect", urljoin(at, location))
+    except ValueError as exc:
+        raise ImageRefused(f"{shown(at)} redirects to what is no address: {exc}.") from exc
     except BadInput as exc:
         raise ImageRefused(f"{shown(at)} redirects where it may not: {exc.msg}") from exc
     if urlsplit(at).scheme == "https" and urlsplit(after).scheme != "https":

@@ -155,9 +155,10 @@ def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | N
         changes = created({"name": wish.name, **known, **told})
     else:
         changes = [Change("status", found["status"], "active"), *engine.differences(FIELDS, values, shown(found))]
-    measured = {} if content is None else {"size": content.size, "virtual_size": content.virtual_size}
-    after = {**(shown(found) if found else {}), "name": wish.name, **whole, **known, **measured, "status": "active"}
-    after["store_host"] = keeper
+    after = {**(shown(found) if found else {}), "name": wish.name, **whole, "status": "active", "store_host": keeper}
+    after.update({key: value for key, value in known.items() if value is not None})
+    if content is not None:
+        after.update(size=content.size, virtual_size=content.virtual_size)
     return Plan(project_id, found, _columns(whole), changes, after, disk_format, content, stores=True)
 
 

@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A new cloud for each test."""
+"""A new cloud and a web server for each test."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.unit.image.web import Server, serving
 from tests.unit.resources.cloud import Cloud, new
 
 
@@ -18,3 +20,9 @@ def cloud(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
     templates = tmp_path_factory.getbasetemp() / "templates"
     templates.mkdir(exist_ok=True)
     return new(tmp_path, templates)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as started:
+        yield started
