@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from agentless_lab import cgroups, guest, lab, network, rootfs  # noqa: E402
-from agentless_lab.system import LabError, state_root  # noqa: E402
+from agentless_lab.system import LabError, state_root, write  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
 
@@ -138,7 +138,7 @@ def test_down_leaves_nothing(victim: str) -> None:
 def test_down_after_up_was_killed_half_way() -> None:
     name = f"{NAME}-half"
     rootfs.build("full")
-    for seconds in (0.15, 0.4, 0.8):
+    for seconds in (0.15, 0.2, 0.25, 0.4, 0.8):
         begun = subprocess.Popen([str(HERE / "lab"), "up", "--name", name, "--hosts", "a,b"], stdout=subprocess.DEVNULL)
         try:
             begun.wait(timeout=seconds)
@@ -147,6 +147,24 @@ def test_down_after_up_was_killed_half_way() -> None:
             begun.wait()
         call("down", "--name", name)
         assert traces(name) == []
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/tmp", "a/b"])
+def test_no_other_directory_is_ever_removed(name: str) -> None:
+    with pytest.raises(LabError, match="is no name"):
+        lab.down(name)
+
+
+@pytest.mark.lab
+def test_a_bridge_that_was_being_made_is_removed() -> None:
+    name = f"{NAME}-bridge"
+    number = network.choose(set())
+    write(lab.directory(name) / "lab.json", json.dumps({"number": number, "hosts": [], "flavor": "full"}))
+    subprocess.run(["ip", "link", "add", network.bridge(number), "type", "bridge"], check=True)
+    call("down", "--name", name)
+    assert not Path("/sys/class/net", network.bridge(number)).exists()
+    assert traces(name) == []
 
 
 @pytest.mark.lab

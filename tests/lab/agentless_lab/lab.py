@@ -38,11 +38,7 @@ class Plan:
     def check(self) -> None:
         """Refuse what cannot become host names, and groups or variables of hosts that are not there."""
         for word in (self.name, *self.hosts):
-            if not NAME.fullmatch(word) or len(word) > LONGEST_NAME:
-                raise LabError(
-                    f"{word!r} is no name: lower-case letters, digits and single dashes, at most "
-                    f"{LONGEST_NAME} of them, beginning with a letter"
-                )
+            check_name(word)
         if not self.hosts or len(self.hosts) > MOST_HOSTS or len(set(self.hosts)) != len(self.hosts):
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts with names of their own")
         mentioned = {member for members in self.groups.values() for member in members} | set(self.variables)
@@ -51,8 +47,18 @@ class Plan:
             raise LabError(f"groups or variables name hosts that the lab does not have: {', '.join(unknown)}")
 
 
+def check_name(word: str) -> None:
+    """Refuse what cannot be a host name, a directory and a part of a control group's name at once."""
+    if not NAME.fullmatch(word) or len(word) > LONGEST_NAME:
+        raise LabError(
+            f"{word!r} is no name: lower-case letters, digits and single dashes, at most "
+            f"{LONGEST_NAME} of them, beginning with a letter"
+        )
+
+
 def directory(name: str) -> Path:
-    """Where a lab keeps its files."""
+    """Where a lab keeps its files; a word that is no name never becomes a path."""
+    check_name(name)
     return state_root() / name
 
 
@@ -61,7 +67,7 @@ def names() -> list[str]:
     root = state_root()
     recorded = {entry.name for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
     bridged = {network.owner(entry.name) for entry in Path("/sys/class/net").iterdir()}
-    return sorted(recorded | cgroups.labs() | {name for name in bridged if name})
+    return sorted(name for name in recorded | cgroups.labs() | bridged if name and NAME.fullmatch(name))
 
 
 def record(name: str) -> dict[str, Any]:
@@ -94,14 +100,15 @@ def up(plan: Plan, *, timeout: float) -> Path:
     """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
     plan.check()
     tree = rootfs.build(plan.flavor)
-    with lock(state_root() / ".lock"):
-        fresh = not (directory(plan.name) / "lab.json").exists()
+    with lock(state_root() / ".lock") as held:
+        # The inventory comes last: without it, what is there is the remains of an `up` that was killed.
+        fresh = not (directory(plan.name) / "inventory.yml").exists()
         if fresh:
-            down(plan.name)
+            _remove(plan.name)
             _record(plan, tree)
         elif (record(plan.name)["hosts"], record(plan.name)["flavor"]) != (list(plan.hosts), plan.flavor):
             raise LabError(f"lab {plan.name} is there with other hosts or another flavor: take it down first")
-        network.create(record(plan.name)["number"], plan.name)
+        network.create(record(plan.name)["number"], plan.name, held=held)
     try:
         if fresh:
             _prepare(plan.name)
@@ -125,9 +132,15 @@ def boot(each: Host, timeout: float) -> None:
 
 def down(name: str) -> None:
     """Remove everything of a lab, however much of it is there."""
+    with lock(state_root() / ".lock"):
+        _remove(name)
+
+
+def _remove(name: str) -> None:
+    """Remove a lab while the lock is held, its record after all that the record tells of."""
     for group in cgroups.names(name):
         cgroups.destroy(group)
-    network.destroy(name)
+    network.destroy(name, record(name)["number"] if (directory(name) / "lab.json").exists() else None)
     if directory(name).is_dir():
         host.erase(directory(name))
 

@@ -40,11 +40,15 @@ def choose(taken: Container[int]) -> int:
     raise LabError("no free subnet left in 10.213.0.0/16: take some labs down")
 
 
-def create(number: int, lab: str) -> None:
-    """Make a lab's bridge; making it again changes nothing."""
+def create(number: int, lab: str, *, held: int) -> None:
+    """Make a lab's bridge; making it again changes nothing.
+
+    The command that makes it inherits the lock: should we be killed, `down` waits for it and finds what it made.
+    """
     name = bridge(number)
     if owner(name) is None:
-        run(["ip", "link", "add", name, "type", "bridge", "forward_delay", "0", "stp_state", "0"])
+        run(["ip", "link", "add", name, "type", "bridge", "forward_delay", "0", "stp_state", "0"], keep=[held])
+    if _unmarked(name):
         run(["ip", "link", "set", name, "alias", _alias(lab)])
     elif owner(name) != lab:
         raise LabError(f"interface {name} is there and does not belong to lab {lab}")
@@ -58,6 +62,11 @@ def create(number: int, lab: str) -> None:
     run(["ip", "link", "set", name, "up"])
 
 
+def _unmarked(name: str) -> bool:
+    """Whether nobody has said yet whose an interface is."""
+    return not Path("/sys/class/net", name, "ifalias").read_text(encoding="utf-8").strip()
+
+
 def owner(name: str) -> str | None:
     """The lab an interface belongs to: None when there is no such interface, empty when it is not ours."""
     try:
@@ -67,10 +76,14 @@ def owner(name: str) -> str | None:
     return alias[len(_alias("")) :] if alias.startswith(_alias("")) else ""
 
 
-def destroy(lab: str) -> None:
-    """Remove every bridge of a lab with the ends of cables still plugged into it."""
+def destroy(lab: str, recorded: int | None) -> None:
+    """Remove every bridge of a lab with the ends of cables still plugged into it.
+
+    A bridge that does not say whose it is, under the number recorded for the lab, was being made when `up` was killed.
+    """
     for interface in Path("/sys/class/net").iterdir():
-        if owner(interface.name) != lab:
+        unmarked = recorded is not None and interface.name == bridge(recorded) and _unmarked(interface.name)
+        if owner(interface.name) != lab and not unmarked:
             continue
         for port in (interface / "brif").iterdir():
             unplug(port.name)
