@@ -124,7 +124,8 @@ class Machine:
 
     def spawn(self, spec: DomainSpec, **more: Any) -> dict[str, Any]:
         """The operation that makes an instance of this spec."""
-        texts = seed.files(instance_id=spec.id, hostname=spec.name, userdata="#cloud-config\n{}\n")
+        nics = [seed.Nic(nic.mac, nic.mtu, (f"10.0.0.{place + 5}/24",)) for place, nic in enumerate(spec.nics)]
+        texts = seed.files(instance_id=spec.id, hostname=spec.name, userdata="#cloud-config\n{}\n", nics=nics)
         operation = hardware.spawn_operation(spec, generation=0, seed=texts if spec.seed else None)
         del operation["generation"]
         return {**operation, **more}

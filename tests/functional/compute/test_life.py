@@ -16,7 +16,7 @@ from tests.functional.compute.machine import STATE, Machine
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
-def console(machine: Machine, instance_id: str, until: str, timeout: float = 60) -> str:
+def console(machine: Machine, instance_id: str, until: str, timeout: float = 240) -> str:
     """The console's text once it holds ``until``."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
