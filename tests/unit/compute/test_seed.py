@@ -21,11 +21,21 @@ NETWORK = {"mtu": 1442}
 SUBNETS = {
     "four": {
         "cidr": "10.0.0.0/24",
+        "ip_version": 4,
+        "ip_version": 4,
+        "enable_dhcp": False,
         "gateway_ip": "10.0.0.1",
         "dns_nameservers": ["192.0.2.53"],
         "host_routes": [{"destination": "10.9.0.0/16", "nexthop": "10.0.0.254"}],
     },
-    "six": {"cidr": "fd00:1::/64", "gateway_ip": "fd00:1::1", "dns_nameservers": None, "host_routes": None},
+    "six": {
+        "cidr": "fd00:1::/64",
+        "ip_version": 6,
+        "enable_dhcp": False,
+        "gateway_ip": "fd00:1::1",
+        "dns_nameservers": None,
+        "host_routes": None,
+    },
 }
 ADDRESSES = [{"subnet_id": "four", "address": "10.0.0.5"}, {"subnet_id": "six", "address": "fd00:1::5"}]
 
@@ -36,10 +46,12 @@ def test_network_config() -> None:
     two = seed.Nic("fa:16:3e:00:00:02", None, ("10.1.0.7/16",), ("10.1.0.1",))
     made = yaml.safe_load(seed.files(instance_id="i", hostname="h", nics=[one, two])["network-config"])
     assert made["version"] == 2
-    assert made["ethernets"]["nic0"] == {
+    found = made["ethernets"]["nic0"]
+    assert found == found | {
         "match": {"macaddress": "fa:16:3e:00:00:01"},
         "dhcp4": False,
         "dhcp6": False,
+        "accept-ra": False,
         "mtu": 1442,
         "addresses": ["10.0.0.5/24", "fd00:1::5/64"],
         "routes": [
@@ -50,6 +62,25 @@ def test_network_config() -> None:
         "nameservers": {"addresses": ["192.0.2.53"]},
     }
     assert "routes" not in made["ethernets"]["nic1"]
+
+
+def test_network_config_where_dhcp_serves() -> None:
+    """What DHCP gives to a guest is not said twice."""
+    subnets = {"four": {**SUBNETS["four"], "enable_dhcp": True}}
+    one = seed.nic(PORT, ADDRESSES[:1], NETWORK, subnets)
+    found = yaml.safe_load(seed.files(instance_id="i", hostname="h", nics=[one])["network-config"])["ethernets"]["nic0"]
+    assert (found["dhcp4"], found["dhcp6"], "addresses" in found) == (True, False, False)
+
+
+def test_a_subnet_with_dhcp_is_asked_for() -> None:
+    """IPv4 comes from DHCP where it is served; DHCPv6 has no prefix length and no routes, so IPv6 stays in writing."""
+    served = {key: {**subnet, "enable_dhcp": True} for key, subnet in SUBNETS.items()}
+    one = seed.nic(PORT, ADDRESSES, NETWORK, served)
+    made = yaml.safe_load(seed.files(instance_id="i", hostname="h", nics=[one])["network-config"])["ethernets"]["nic0"]
+    assert made["dhcp4"] is True
+    assert made["dhcp6"] is False
+    assert made["addresses"] == ["fd00:1::5/64"]
+    assert made["routes"] == [{"to": "::/0", "via": "fd00:1::1"}]
 
 
 @given(st.text())
