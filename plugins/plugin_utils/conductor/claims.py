@@ -7,6 +7,9 @@
 The room is tested in the UPDATE that takes it, against the row and not against what was read before: two claims that
 both fit both succeed, and the third that does not fit fails, in whatever order they come. The schema's CHECK says the
 same once more, for code paths that do not exist yet.
+
+One call takes its rows in one order, so calls never wait for each other in a circle. A transaction that makes several
+calls names a lock (``transaction(lock="placement")``); else PostgreSQL may have to undo it as a deadlock (Conflict).
 """
 
 from __future__ import annotations
@@ -75,7 +78,11 @@ def release_many(conn: sa.Connection, consumer_ids: Sequence[str], host_id: str 
     if host_id is not None:
         mine.append(allocations.c.host_id == host_id)
     # The rows are locked before they are summed, so that two who release the same claim do not both give it back.
-    rows = conn.execute(sa.select(allocations).where(*mine).with_for_update()).mappings().all()
+    rows = (
+        conn.execute(sa.select(allocations).where(*mine).order_by(*allocations.primary_key).with_for_update())
+        .mappings()
+        .all()
+    )
     if not rows:
         return
     sums: Counter[_Room] = Counter()

@@ -177,9 +177,10 @@ def _save_inventory(conn: sa.Connection, host: Record, resource_class: str, valu
                 added = {"host_id": host["id"], "resource_class": resource_class, **values}
                 conn.execute(sa.insert(table), added)
     except sa.exc.IntegrityError as exc:
-        if translate.violated(exc)[1] != "ck_inventories_room":
+        used = conn.execute(sa.select(table.c.used).where(row)).scalar()
+        # Which rule is named is the database's choice where several are broken.
+        if not used or translate.violated(exc)[1] != "ck_inventories_room":
             raise translate.integrity(exc, table, values) from exc
-        used = conn.execute(sa.select(table.c.used).where(row)).scalar_one()
         text = f"The instances on {host['name']} use {used} {resource_class}; {dict(values)} is less than that."
         raise InUse(f"{text} Move some away first.", host=host["name"], resource_class=resource_class) from exc
 

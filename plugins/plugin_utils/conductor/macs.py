@@ -43,8 +43,9 @@ def insert(conn: sa.Connection, rows: list[Record]) -> None:
     """
     _check_given(conn, rows)
     drawn = [row for row in rows if row["mac_address"] is None]
+    given = [row for row in rows if row["mac_address"] is not None]
     for _try in range(_TRIES):
-        _draw(conn, drawn, rows)
+        _draw(conn, drawn, {row["mac_address"] for row in given})
         try:
             with conn.begin_nested():
                 conn.execute(sa.insert(ports), rows)
@@ -53,7 +54,7 @@ def insert(conn: sa.Connection, rows: list[Record]) -> None:
             # A parallel transaction may have drawn the same: only then is there a point in drawing again.
             if not drawn or translate.violated(exc)[1] != "uq_ports_mac_address":
                 raise translate.integrity(exc, ports, rows[0] if len(rows) == 1 else {}) from exc
-            _check_given(conn, [row for row in rows if row not in drawn])
+            _check_given(conn, given)
     raise AddressExhausted(f"No free MAC address under {PREFIX} was found in {_TRIES} draws.")
 
 
@@ -71,19 +72,20 @@ def _check_given(conn: sa.Connection, rows: list[Record]) -> None:
         raise AddressInUse(f"The MAC address {taken} is taken.", mac_address=taken)
 
 
-def _draw(conn: sa.Connection, drawn: list[Record], rows: list[Record]) -> None:
+def _draw(conn: sa.Connection, drawn: list[Record], used: set[str]) -> None:
     """Fill in addresses that differ from each other and from all that this transaction can see."""
     waiting = list(drawn)
-    for row in waiting:
-        row["mac_address"] = None
-    used = {row["mac_address"] for row in rows}
     for _try in range(_TRIES):
         for row in waiting:
-            while row["mac_address"] in used:
-                row["mac_address"] = _random()
+            row["mac_address"] = _random()
+        taken = used | _taken(conn, [row["mac_address"] for row in waiting])
+        again = []
+        for row in waiting:
+            if row["mac_address"] in taken:
+                again.append(row)
+            taken.add(row["mac_address"])
             used.add(row["mac_address"])
-        taken = _taken(conn, (row["mac_address"] for row in waiting))
-        waiting = [row for row in waiting if row["mac_address"] in taken]
+        waiting = again
         if not waiting:
             return
     raise AddressExhausted(f"No free MAC address under {PREFIX} was found in {_TRIES} draws.")

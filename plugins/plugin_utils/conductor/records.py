@@ -132,6 +132,10 @@ def delete(conn: sa.Connection, table: sa.Table, record_id: str) -> None:
     :raises InUse: others depend on it.
     """
     with translate.integrity_of(table, {}), conn.begin_nested():
+        if table is cloud.secgroups:
+            # A rule may name its own group as remote. The cascade alone would do, if PostgreSQL did not check that
+            # reference before or after it as the order of their creation has it.
+            conn.execute(sa.delete(cloud.secgroup_rules).where(cloud.secgroup_rules.c.secgroup_id == record_id))
         conn.execute(sa.delete(table).where(table.c.id == record_id))
 
 
