@@ -15,8 +15,8 @@ options:
   database:
     description:
       - Address of the cloud's database, as a SQLAlchemy URL, or the path of an SQLite file.
-      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE), then
-        C(~/.local/share/agentless/cloud.db).
+      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
+        then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
     type: str
   project:
@@ -30,8 +30,8 @@ options:
   database:
     description:
       - Address of the cloud's database, as a SQLAlchemy URL, or the path of an SQLite file.
-      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE), then
-        C(~/.local/share/agentless/cloud.db).
+      - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
+        then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
     type: str
 """

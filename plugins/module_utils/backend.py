@@ -21,7 +21,7 @@ import subprocess
 import time
 import traceback
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 IDENTITY_FILE = "/etc/agentless/identity"
 STATE_DIR = "/var/lib/agentless"
 
-Operation = Dict[str, Any]
-Handler = Callable[["Context", Operation], Dict[str, Any]]
-Batch = Callable[["Context", List[Operation]], List[Dict[str, Any]]]
+Operation = dict[str, Any]
+Handler = Callable[["Context", Operation], dict[str, Any]]
+Batch = Callable[["Context", list[Operation]], list[dict[str, Any]]]
 
 
 class BackendError(Exception):
@@ -117,7 +117,7 @@ class Generations:
 
     def admit(self, operations: Iterable[Operation]) -> dict[int, BackendError]:
         """Remember the operations' generations; returns the refusals by the operation's place in the list."""
-        carried = [(n, op["id"], op["generation"]) for n, op in enumerate(operations) if op.get("generation")]
+        carried = [(n, op["id"], op["generation"]) for n, op in enumerate(operations)]
         if not carried:
             return {}
         refused: dict[int, BackendError] = {}
@@ -201,7 +201,7 @@ def main(
 
 
 def _parsed(payload: str) -> list[Operation]:
-    """The operations of the call. They travel as one JSON text, so that no layer on the way templates or alters them."""
+    """The operations of the call. They travel as one JSON text, so that no layer on the way alters them."""
     operations = json.loads(payload)
     if not isinstance(operations, list) or not all(isinstance(op, dict) and "op" in op for op in operations):
         raise BackendError("The payload is not a list of operations.", error="BackendFailed")
@@ -230,8 +230,10 @@ def _checked_identity(
 def _carry_out(
     context: Context, operations: list[Operation], handlers: dict[str, Handler], batch: Batch | None
 ) -> list[dict[str, Any]]:
-    results: list[Optional[Dict[str, Any]]] = [None] * len(operations)
-    changing = [n for n, op in enumerate(operations) if not context.check_mode and op.get("generation")]
+    results: list[dict[str, Any] | None] = [None] * len(operations)
+    changing = [
+        n for n, op in enumerate(operations) if not context.check_mode and op.get("generation") and op.get("id")
+    ]
     refusals = Generations(context.state_dir).admit([operations[n] for n in changing])
     for place, refusal in refusals.items():
         results[changing[place]] = refusal.as_result()
@@ -239,13 +241,14 @@ def _carry_out(
     if batch is not None:
         done = _guarded_batch(context, [operations[n] for n in admitted], batch)
     else:
-        done = [_one(context, operations[n], handlers) for n in admitted]
+        done = [one(context, operations[n], handlers) for n in admitted]
     for place, result in zip(admitted, done):
         results[place] = result
     return [result or {} for result in results]
 
 
-def _one(context: Context, operation: Operation, handlers: dict[str, Handler]) -> dict[str, Any]:
+def one(context: Context, operation: Operation, handlers: dict[str, Handler]) -> dict[str, Any]:
+    """Carry out a single operation; whatever goes wrong becomes its result."""
     if operation["op"] == "identify":
         return {"ok": True, "changed": False}
     handler = handlers.get(operation["op"])

@@ -104,7 +104,7 @@ READING = frozenset({"discover", "inspect", "console_log"})
 
 def carry_out(ctx: backend.Context, operations: list[backend.Operation]) -> list[dict[str, Any]]:
     """All operations of a call, different instances at the same time."""
-    results = batch.together(ctx, operations, lambda context, op: backend._one(context, op, OPERATIONS))
+    results = batch.together(ctx, operations, lambda context, op: backend.one(context, op, OPERATIONS))
     return spawn.settled(ctx, operations, results)
 
 

@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
+
 from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
@@ -70,7 +71,7 @@ class Outcome:
     header: str = ""
 
 
-class CloudAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+class CloudAction(ActionBase):
     """An action plugin that reads its task, calls one flow and returns its result.
 
     :cvar flow: the flow to call, set by the subclass as a ``staticmethod``.

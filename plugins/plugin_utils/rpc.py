@@ -4,36 +4,27 @@
 
 """RPC is Ansible: run backend modules on other inventory hosts, many at once.
 
-The only file that opens connections and runs modules. A connection is made as Ansible makes it for a delegated task:
-the connection plugin, variables, become and interpreter of the host called. Differences, each for a reason:
-
-- pipelining is on unless the host's variables say otherwise, so that arguments (user data, keys) never lie in a file
-  on the host and a call is one SSH round trip instead of four;
-- the interpreter is ``/usr/bin/python3`` unless the host's variables say otherwise: libvirt's and OVN's Python
-  bindings are packages of the system's Python, and discovery costs a round trip;
-- SSH sends keep-alives, so that a host that dies in the middle of a call is noticed in seconds.
+The only file that runs modules; how it gets to a host is :mod:`connections`. Every call is a numbered effect, carries
+the identity that the host must have, and what comes back is looked at before it is believed.
 """
 
 from __future__ import annotations
 
 import contextvars
 import json
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import action_loader, become_loader, connection_loader
+
 from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     FROM_HOSTS,
     BackendFailed,
-    BadInput,
     BadReply,
     CloudError,
     HostMismatch,
@@ -42,17 +33,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 
 PREFIX = "agentless.cloud."
-KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 DEADLINE = 900  # seconds a call may take where the caller does not say
-_PLAIN = (
-    "ansible_host",
-    "ansible_connection",
-    "ansible_become",
-    "ansible_become_method",
-    "ansible_python_interpreter",
-    "ansible_remote_tmp",
-    "ansible_module_compression",
-)
 FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
@@ -112,9 +93,8 @@ class Rpc:
 
     def __init__(self, action: ActionBase, task_vars: Mapping[str, Any], identities: Identities) -> None:
         self._action = action
-        self._hostvars = task_vars["hostvars"]
+        self._connections = Connections(action, task_vars["hostvars"])
         self._identities = identities
-        self._become_method = str(action._task.become_method or C.DEFAULT_BECOME_METHOD)
 
     def call(self, call: Call) -> list[dict[str, Any]]:
         """The results of one call, in the order of its operations.
@@ -185,7 +165,7 @@ class Rpc:
 
         With become it goes to a temporary directory of the login user, since only that one can write there.
         """
-        normal = self._normal_action(host)
+        normal = self._connections.to(host)
 
         def perform(_fault: str | None) -> str:
             target = remote
@@ -202,7 +182,7 @@ class Rpc:
     def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
         try:
-            normal = self._normal_action(call.host)
+            normal = self._connections.to(call.host)
         except CloudError as exc:
             reply.error = exc
             return None
@@ -213,7 +193,7 @@ class Rpc:
             args = {"identity": identity, "payload": payload, "fault": fault}
             return dict(
                 normal._execute_module(
-                    module_name=PREFIX + call.module, module_args=args, task_vars=self._variables(call.host)
+                    module_name=PREFIX + call.module, module_args=args, task_vars=self._connections.variables(call.host)
                 )
             )
 
@@ -230,72 +210,6 @@ class Rpc:
                 reply.error = BackendFailed(f"{call.module} on {call.host} failed: {exc}", host=call.host)
 
         return work
-
-    def _variables(self, host: str) -> dict[str, Any]:
-        """The variables of the host that Ansible itself reads when it connects and runs a module.
-
-        Each is looked up by name: a template in any other variable of the host is none of our business.
-        """
-        hostvars = self._hostvars[host]
-        present = set(hostvars)
-        kind = str(hostvars["ansible_connection"]) if "ansible_connection" in present else "ssh"
-        method = str(hostvars["ansible_become_method"]) if "ansible_become_method" in present else self._become_method
-        wanted = set(_PLAIN).union(
-            C.config.get_plugin_vars("connection", kind),
-            C.config.get_plugin_vars("shell", str(hostvars.get("ansible_shell_type", "sh"))),
-            C.config.get_plugin_vars("become", method),
-        )
-        found = {key: hostvars[key] for key in wanted & present}
-        found.setdefault("ansible_python_interpreter", "/usr/bin/python3")
-        return found
-
-    def _normal_action(self, host: str) -> ActionBase:
-        """The action plugin that runs modules, connected (lazily) to the host."""
-        if host not in self._hostvars:
-            raise BadInput(f"Host {host!r} is not in the inventory of this play.", host=host)
-        variables = self._variables(host)
-        task = self._action._task.copy()
-        task.delegate_to = None
-        task.async_val = 0
-        play_context = self._action._play_context.copy()
-        play_context.remote_addr = variables.get("ansible_host", host)
-        kind = str(variables.get("ansible_connection", "ssh"))
-        connection = connection_loader.get(
-            kind, play_context, None, task_uuid=task._uuid, ansible_playbook_pid=str(os.getppid())
-        )
-        if connection is None:
-            raise BadInput(f"Host {host!r} has the connection plugin {kind!r}, which is not installed.", host=host)
-        self._set_options(connection, variables, host, task)
-        action = action_loader.get(
-            "ansible.legacy.normal",
-            task=task,
-            connection=connection,
-            play_context=play_context,
-            loader=self._action._loader,
-            templar=self._action._templar,
-            shared_loader_obj=self._action._shared_loader_obj,
-        )
-        if not isinstance(action, ActionBase):
-            raise BackendFailed("ansible-core gave no action plugin to run modules.", host=host)
-        return action
-
-    def _set_options(self, connection: Any, variables: Mapping[str, Any], host: str, task: Any) -> None:
-        become = boolean(variables.get("ansible_become", task.become or False))
-        if become:
-            method = variables.get("ansible_become_method", self._become_method)
-            connection.set_become_plugin(become_loader.get(str(method)))
-        keys = {"timeout": self._action._play_context.timeout, "remote_user": task.remote_user}
-        plugins = [("connection", connection), ("shell", connection._shell)]
-        if become:
-            keys = {**keys, "become_user": task.become_user, "become_pass": self._action._play_context.become_pass}
-            plugins.append(("become", connection.become))
-        for kind, plugin in plugins:
-            wanted = C.config.get_plugin_vars(kind, plugin._load_name)
-            options = {key: variables[key] for key in wanted if key in variables}
-            if kind == "connection":
-                options.setdefault("inventory_hostname", host)
-            plugin.set_options(task_keys={k: v for k, v in keys.items() if v is not None}, var_options=options)
-        _tune(connection, variables)
 
 
 def failure(host: str, result: Mapping[str, Any]) -> CloudError:
@@ -315,15 +229,6 @@ def _late(call: Call) -> Timeout:
         "run again to finish or undo it.",
         host=call.host,
     )
-
-
-def _tune(connection: Any, variables: Mapping[str, Any]) -> None:
-    names = connection.get_options() if hasattr(connection, "get_options") else {}
-    if "pipelining" in names and not {"ansible_pipelining", "ansible_ssh_pipelining"} & set(variables):
-        connection.set_option("pipelining", True)
-    if "ssh_extra_args" in names:
-        given = connection.get_option("ssh_extra_args") or ""
-        connection.set_option("ssh_extra_args", f"{given} {KEEP_ALIVE}".strip())
 
 
 def _validated(call: Call, identity: str | None, raw: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:

@@ -189,7 +189,8 @@ class Bench:
                 f"cp --sparse=always {folder}/../../seed.iso {folder}/seed.iso 2>/dev/null || : >{folder}/seed.iso",
                 (
                     f"ovn-nbctl --db={self.northbound} lsp-add {self.switch} {made['port']} "
-                    f"-- lsp-set-addresses {made['port']} '{address}' -- lsp-set-port-security {made['port']} '{address}'"
+                    f"-- lsp-set-addresses {made['port']} '{address}' "
+                    f"-- lsp-set-port-security {made['port']} '{address}'"
                 ),
                 f"virsh -q define /tmp/floor/{place}.xml",
                 f"virsh -q start {made['id']}",
@@ -235,9 +236,7 @@ def main() -> None:
         bench = Bench(folder)
         bench.prepare()
         print("medians of", options.rounds, "rounds; seconds")
-        print(
-            f"{'guests':>6} {'floor':>7} {'task':>7} {'ratio':>6} {'command':>8} {'each':>6} {'cpu':>6} {'ssh':>4} {'again':>6}"
-        )
+        print("guests   floor    task  ratio  command   each    cpu  ssh  again")
         for number in options.numbers:
             floors, ours = [], []
             for _round in range(options.rounds):

@@ -26,6 +26,7 @@ FLOWS = ("compute", "network", "image", "resources")
 # Edges, where any error at all must become an answer: the front desk, RPC to a host, the half that runs on a host.
 CATCH_ALL = frozenset({"plugin_utils/front.py", "plugin_utils/rpc.py", "module_utils/backend.py"})
 RUNS_MODULES = "plugin_utils/rpc.py"
+CONNECTS = "plugin_utils/connections.py"
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def is_union(node: ast.expr) -> bool:
 
 @rule
 def only_rpc_runs_modules(source: Source) -> Iterator[tuple[int, str]]:
-    if source.path == RUNS_MODULES:
+    if source.path in (RUNS_MODULES, CONNECTS):
         return
     forbidden = {
         "_execute_module",

@@ -12,7 +12,7 @@ import socket
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.agentless.cloud.plugins.module_utils.backend import identity
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, identity
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, probe
 
 if TYPE_CHECKING:
@@ -42,12 +42,24 @@ def discover(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         "capacity": _capacity(link, ctx.state_dir),
         "numa": _numa(capabilities),
         "pci_devices": _pci_devices(),
+        "datapath": _datapath(ctx),
         "versions": {
             "libvirt": _dotted(link.getLibVersion()),
             "qemu": _dotted(version),
             "kernel": os.uname().release,
         },
     }
+
+
+def _datapath(ctx: Context) -> str:
+    """Where Open vSwitch moves frames: ``system`` in the kernel, ``netdev`` in its own process."""
+    try:
+        found = ctx.run(
+            ["ovs-vsctl", "--timeout=5", "--if-exists", "get", "Bridge", "br-int", "datapath_type"], check=False
+        )
+    except BackendError:
+        return "none"
+    return found.stdout.strip().strip('"') or ("system" if found.returncode == 0 else "none")
 
 
 def _dotted(version: int) -> str:

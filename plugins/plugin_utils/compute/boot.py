@@ -32,9 +32,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
     orders,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import ports
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import now
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     CloudError,
     NoValidHost,
@@ -100,7 +99,9 @@ def _network(request: Request, crowd: Sequence[orders.Guest], wires: orders.Wiri
     owners = {port.record["id"]: guest.id for guest in crowd for port in guest.ports}
     failed: Failures = {}
     for operation, result in zip(operations, reply.results, strict=True):
-        if not result["ok"]:
+        # A network or group that the host has seen in a later generation is more than current there.
+        later = result.get("error") == StaleGeneration.__name__ and operation["op"] in ("network", "secgroup")
+        if not result["ok"] and not later:
             error = failure(central, result)
             concerned = [owners[operation["id"]]] if operation["id"] in owners else [guest.id for guest in crowd]
             failed.update(dict.fromkeys(concerned, error))
@@ -145,8 +146,7 @@ def _commit(request: Request, wish: Wanted, alive: Sequence[orders.Guest]) -> No
                 spec={key: value for key, value in (guest.record["spec"] or {}).items() if key != "builder"},
             )
             entry.close_action(conn, guest.id, "success")
-        plugged = network.ports.c.instance_id.in_([guest.id for guest in alive])
-        conn.execute(sa.update(network.ports).where(plugged).values(status="ACTIVE"))
+        ports.settle(conn, [guest.id for guest in alive])
 
 
 def _elsewhere(request: Request, wish: Wanted, failed: Mapping[str, CloudError], lost: Failures) -> list[str]:

@@ -19,9 +19,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import ent
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, quota, records
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, ports, quota
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
@@ -74,7 +72,7 @@ def carry_out(request: Request, ids: Sequence[str], *, timeout: int) -> None:
                 ipam.delete_ports(conn, [port.record["id"]])
                 quota.give(conn, guest.record["project_id"], ports=1)
             else:
-                records.update(conn, network.ports, port.record["id"], status=DONE)
+                ports.mark(conn, port.record["id"], DONE)
         for guest in crowd:
             entry.close_action(conn, guest.id, "success")
 
@@ -151,13 +149,10 @@ def _write_power(request: Request, wish: Wanted, crowd: Sequence[orders.Guest], 
 def _mark_ports(conn: Any, wish: Wanted, found: Found, one: Difference) -> None:
     """New ports, ports that go, and new groups, each with its mark."""
     for port in one.unplug:
-        records.update(conn, network.ports, port.record["id"], status=UNPLUGGING)
+        ports.mark(conn, port.record["id"], UNPLUGGING)
     for key, wanted in one.secgroups.items():
-        records.update(conn, network.ports, key, status=PENDING)
-        conn.execute(sa.delete(network.port_secgroups).where(network.port_secgroups.c.port_id == key))
-        rows = [{"port_id": key, "secgroup_id": group} for group in wanted]
-        if rows:
-            conn.execute(sa.insert(network.port_secgroups), rows)
+        ports.mark(conn, key, PENDING)
+        ports.regroup(conn, key, wanted)
     if not one.plug:
         return
     default = secgroups.ensure_default(conn, found.project_id)["id"]

@@ -12,10 +12,18 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import builder, catalog, orders, placement
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Nic, Wanted
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import claims, instances, ipam, quota, records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
+    claims,
+    groups,
+    instances,
+    ipam,
+    ports,
+    quota,
+    records,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import new_id
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud, network
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
 
@@ -93,8 +101,7 @@ def move_mine(conn: Any, guest: orders.Guest, **values: Any) -> dict[str, Any]:
 def release(conn: Any, instance_id: str) -> None:
     """Give back the claim and the place in the server group."""
     claims.release(conn, instance_id)
-    members = cloud.server_group_members
-    conn.execute(sa.delete(members).where(members.c.instance_id == instance_id))
+    groups.leave(conn, instance_id)
 
 
 def close_action(conn: Any, instance_id: str, result: str, detail: Mapping[str, Any] | None = None) -> None:
@@ -115,8 +122,7 @@ def _settle(conn: Any, wish: Wanted, record: Mapping[str, Any]) -> Mapping[str, 
     group = None if key is None else records.get(conn, cloud.server_groups, key)
     placed = _place(conn, wish, group, [record])[record["id"]]
     records.update(conn, cell.instances, record["id"], host_id=placed.host_id)
-    mine = network.ports.c.instance_id == record["id"]
-    conn.execute(sa.update(network.ports).where(mine).values(host=placed.host))
+    ports.move(conn, record["id"], placed.host)
     return placed.explanation
 
 

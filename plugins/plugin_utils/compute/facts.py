@@ -58,6 +58,7 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
             pci_devices=[_device(device) for device in _list(reply["pci_devices"], 4096)],
             about={
                 "hostname": _word(reply["hostname"]),
+                "datapath": _word(reply.get("datapath") or "none"),
                 "versions": {name: _word(reply["versions"][name]) for name in ("kernel", "libvirt", "qemu")},
             },
         )

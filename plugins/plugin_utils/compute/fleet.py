@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import hosts as inventory
@@ -28,9 +28,6 @@ _ALONE: Mapping[str, Mapping[str, Any]] = {}
 def read(conn: sa.Connection) -> list[HostState]:
     """Every host with the room left on it."""
     room, aggregates, instances = _room(conn), _aggregates(conn), _instances(conn)
-    table = cell.hosts.c
-    columns = (table.id, table.name, table.state, table.reason, table.zone, table.planned)
-    query = sa.select(*columns, _text(table.virt_types), _text(table.cpu)).order_by(table.name)
     return [
         HostState(
             key,
@@ -45,20 +42,14 @@ def read(conn: sa.Connection) -> list[HostState]:
             instances.get(key, 0),
             bool(planned),
         )
-        for key, name, state, reason, zone, planned, virt_types, cpu in conn.execute(query)
+        for key, name, state, reason, zone, planned, virt_types, cpu in conn.execute(_of_hosts())
     ]
 
 
 def _room(conn: sa.Connection) -> dict[str, tuple[int, int, int]]:
     """vCPUs, RAM and disk that may still be claimed, by host id; the claim's own test, turned round."""
-    table = cell.inventories.c
-    left = (table.total - table.reserved) * table.allocation_ratio - table.used
-    columns = [
-        sa.func.max(sa.case((table.resource_class == inventory.CLASSES[need], left)))
-        for need in ("vcpus", "ram", "disk")
-    ]
-    query = sa.select(table.host_id, *columns).group_by(table.host_id)
-    return {key: (int(vcpus or 0), int(ram or 0), int(disk or 0)) for key, vcpus, ram, disk in conn.execute(query)}
+    rows = conn.execute(_of_room())
+    return {key: (int(vcpus or 0), int(ram or 0), int(disk or 0)) for key, vcpus, ram, disk in rows}
 
 
 def _aggregates(conn: sa.Connection) -> dict[str, dict[str, Mapping[str, Any]]]:
@@ -73,6 +64,24 @@ def _instances(conn: sa.Connection) -> dict[str, int]:
     table = cell.instances.c
     query = sa.select(table.host_id, sa.func.count()).where(table.host_id.is_not(None)).group_by(table.host_id)
     return {key: int(count) for key, count in conn.execute(query)}
+
+
+# Building a statement takes SQLAlchemy longer than running it on a small cloud.
+
+
+@cache
+def _of_hosts() -> sa.Select[Any]:
+    table = cell.hosts.c
+    columns = (table.id, table.name, table.state, table.reason, table.zone, table.planned)
+    return sa.select(*columns, _text(table.virt_types), _text(table.cpu)).order_by(table.name)
+
+
+@cache
+def _of_room() -> sa.Select[Any]:
+    table = cell.inventories.c
+    left = (table.total - table.reserved) * table.allocation_ratio - table.used
+    columns = [sa.func.max(sa.case((table.resource_class == name, left))) for name in inventory.CLASSES.values()]
+    return sa.select(table.host_id, *columns).group_by(table.host_id)
 
 
 def _text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -73,7 +73,7 @@ def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
                 ),
             ),
         ),
-        nics=tuple(_nic(port) for port in guest.ports),
+        nics=tuple(_nic(host, port) for port in guest.ports),
         seed=bool(record["config_drive"]),
         vnc_listen=host["address"],
         image_properties=image["properties"] or {},
@@ -83,15 +83,16 @@ def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
 
 def nic_xml(request: Request, guest: orders.Guest, port: orders.Port) -> str:
     """The interface element of one port, to be plugged into a guest that exists."""
-    return hardware.interface_xml(domain_spec(request, guest), _nic(port))
+    return hardware.interface_xml(domain_spec(request, guest), _nic(host_of(guest), port))
 
 
-def _nic(port: orders.Port) -> hardware.Nic:
+def _nic(host: dict[str, Any], port: orders.Port) -> hardware.Nic:
     return hardware.Nic(
         mac=port.record["mac_address"],
         port_id=port.record["id"],
         network=port.network["name"],
         mtu=port.network["mtu"],
+        offload=(host["facts"] or {}).get("datapath") != "netdev",
     )
 
 

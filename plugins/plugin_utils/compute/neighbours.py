@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import groups
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ClaimLost, NotFound
@@ -40,7 +41,6 @@ def join(conn: sa.Connection, joining: Sequence[tuple[Group, str, str]]) -> None
     """
     if not joining:
         return
-    table = cloud.server_group_members
     used = _slots(conn, {group.id for group, _instance, _host in joining if group.policy == _HARD})
     rows = []
     for group, instance_id, host in joining:
@@ -53,7 +53,7 @@ def join(conn: sa.Connection, joining: Sequence[tuple[Group, str, str]]) -> None
         rows.append({"group_id": group.id, "instance_id": instance_id, "host": host, "slot": slot})
     try:
         with conn.begin_nested():
-            conn.execute(sa.insert(table), rows)
+            groups.join(conn, rows)
     except sa.exc.IntegrityError as exc:
         raise ClaimLost("Somebody else joined the server group on the same host at the same time.") from exc
 

@@ -53,9 +53,9 @@ def nic(
     :param subnets: the records of the network's subnets, by id.
     """
     all_used = [(str(one["address"]), subnets[one["subnet_id"]]) for one in addresses]
-    used = [(address, subnet) for address, subnet in all_used if not subnet.get("enable_dhcp")]
+    used = [(address, subnet) for address, subnet in all_used if not _served(subnet)]
     return Nic(
-        dhcp=frozenset(int(subnet["ip_version"]) for _address, subnet in all_used if subnet.get("enable_dhcp")),
+        dhcp=frozenset(int(subnet["ip_version"]) for _address, subnet in all_used if _served(subnet)),
         mac=port["mac_address"],
         mtu=network.get("mtu"),
         addresses=tuple(f"{address}/{str(subnet['cidr']).partition('/')[2]}" for address, subnet in used),
@@ -113,6 +113,8 @@ def _ethernet(one: Nic, routes: list[dict[str, str]]) -> dict[str, Any]:
         "match": {"macaddress": one.mac},
         "dhcp4": 4 in one.dhcp,
         "dhcp6": 6 in one.dhcp,
+        # Nobody announces routers on these networks, except a guest that should not.
+        "accept-ra": False,
     }
     if one.mtu:
         made["mtu"] = one.mtu
@@ -123,6 +125,11 @@ def _ethernet(one: Nic, routes: list[dict[str, str]]) -> dict[str, Any]:
     if one.nameservers:
         made["nameservers"] = {"addresses": list(one.nameservers)}
     return made
+
+
+def _served(subnet: Mapping[str, Any]) -> bool:
+    """Whether DHCP gives the guest all it needs. DHCPv6 carries neither prefix length nor routes (RFC 8415)."""
+    return bool(subnet.get("enable_dhcp")) and int(subnet["ip_version"]) == 4
 
 
 def _unique(values: Any) -> tuple[str, ...]:

@@ -80,7 +80,10 @@ class Bus:
                 "connection": "local",
                 "tasks": [
                     {"rpc_probe": {"book": str(self.book), "calls": list(calls)}, "register": "out"},
-                    {"copy": {"dest": str(self.folder / "out.json"), "content": "{{ out | to_json }}"}, "check_mode": False},
+                    {
+                        "copy": {"dest": str(self.folder / "out.json"), "content": "{{ out | to_json }}"},
+                        "check_mode": False,
+                    },
                 ],
             }
         ]

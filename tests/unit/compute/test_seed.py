@@ -22,7 +22,6 @@ SUBNETS = {
     "four": {
         "cidr": "10.0.0.0/24",
         "ip_version": 4,
-        "ip_version": 4,
         "enable_dhcp": False,
         "gateway_ip": "10.0.0.1",
         "dns_nameservers": ["192.0.2.53"],

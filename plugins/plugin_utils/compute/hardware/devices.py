@@ -140,10 +140,17 @@ def interface(nic: Nic, made: Options, *, vcpus: int = 1, virt_type: str = "qemu
         node("virtualport", node("parameters", interfaceid=nic.port_id), type="openvswitch"),
         node("target", dev=nic.tap),
         node("model", type=made.vif_model),
-        node("driver", name="vhost", queues=queues) if several else None,
+        _nic_driver(nic, queues if several else None),
         node("mtu", size=nic.mtu) if nic.mtu else None,
         type="bridge",
     )
+
+
+def _nic_driver(nic: Nic, queues: int | None) -> Element | None:
+    if nic.offload:
+        return node("driver", name="vhost", queues=queues) if queues else None
+    off = dict.fromkeys(("csum", "gso", "tso4", "tso6", "ecn", "ufo"), "off")
+    return node("driver", node("host", **off), queues=queues) if queues else node("driver", node("host", **off))
 
 
 def serial(spec: DomainSpec) -> list[Element]:

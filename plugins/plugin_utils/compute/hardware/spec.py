@@ -52,13 +52,18 @@ class Disk:
 
 @dataclass(frozen=True)
 class Nic:
-    """One network interface; Open vSwitch knows it by ``port_id``."""
+    """One network interface; Open vSwitch knows it by ``port_id``.
+
+    :param offload: whether the guest may leave checksums and segmentation to the host. Open vSwitch in user space does
+        neither, and what a guest sends unfinished is lost there.
+    """
 
     mac: str
     port_id: str
     network: str = ""
     mtu: int | None = None
     bridge: str = "br-int"
+    offload: bool = True
 
     @property
     def tap(self) -> str:
