@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
 FORGOTTEN = 86_400  # seconds after which something left in incoming belongs to no living run
-_CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")
+_CHECKSUM = re.compile(r"sha256:([0-9a-f]{64})")
 _BLOCK = 1 << 20
 
 
@@ -124,7 +124,7 @@ def _hashed(stream: Any, copy: Any, most: int | None = None) -> tuple[str, int]:
 
 
 def _digest(op: dict[str, Any]) -> str:
-    found = _CHECKSUM.match(str(op.get("checksum")))
+    found = _CHECKSUM.fullmatch(str(op.get("checksum")))
     if not found:
         raise BackendError(f"{op.get('checksum')!r} is not a checksum 'sha256:<64 hex digits>'.", "ImageRefused")
     return found.group(1)

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images by ansible-playbook, with the backend as a real module on a host whose directories are the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.resources.controller import Controller
+from tests.functional.resources.test_modules import outline, task
+from tests.unit.image import craft
+from tests.unit.image.web import gives, serving
+
+
+@pytest.fixture
+def disk(keeper: Controller) -> Path:
+    (keeper.home / "files").mkdir()
+    return craft.make(keeper.home / "files" / "disk.qcow2", "qcow2", "8M")
+
+
+def stored_as(path: Path) -> list[str]:
+    return [f"sha256/{hashlib.sha256(path.read_bytes()).hexdigest()}"]
+
+
+def test_predicted_done_and_done_already(keeper: Controller, disk: Path) -> None:
+    keeper.play([task("image_info")])
+    phases: list[tuple[list[dict[str, Any]], list[str]]] = [
+        (
+            [task("image", name="a", filename="disk.qcow2", tags=["x"]), task("image", name="b", filename=str(disk))],
+            stored_as(disk),
+        ),
+        ([task("image", name="a", tags=["y"], min_ram=64)], stored_as(disk)),
+        ([task("image", name="a", state="absent"), task("image", name="b", state="absent")], []),
+    ]
+    for tasks, stored in phases:
+        before = keeper.digest(), keeper.stored()
+        predicted = keeper.play(tasks, "--check", "--diff")
+        assert (keeper.digest(), keeper.stored()) == before
+        done = keeper.play(tasks, "--diff")
+        assert outline(predicted) == outline(done)
+        assert keeper.stored() == stored
+        again = keeper.play(tasks, "--diff")
+        assert outline(again) == [(False, None)] * len(tasks)
+
+
+def test_refused_images_leave_nothing(keeper: Controller, disk: Path) -> None:
+    craft.make(disk.with_name("backed"), "qcow2", "8M", "-b", str(disk), "-F", "qcow2")
+    craft.make(disk.with_name("split"), "qcow2", "8M", "-o", f"data_file={disk.with_name('data')}")
+    with serving() as server:
+        server.answers["/x"] = gives(b"<html>not found</html>")
+        tasks = [
+            task("image", name="a", filename="backed"),
+            task("image", name="a", filename="split"),
+            task("image", name="a", filename="disk.qcow2", disk_format="raw"),
+            task("image", name="a", filename="disk.qcow2", checksum="sha256:" + "0" * 64),
+            task("image", name="a", uri=f"{server.base}/x"),
+            task("image", name="a", uri=f"{server.base}/x", allow_local_uri=True),
+        ]
+        results = keeper.play([{**each, "ignore_errors": True} for each in tasks] + [task("image_info")])
+    assert [result["error"] for result in results[:-1]] == ["ImageRefused"] * len(tasks)
+    assert results[-1]["images"] == []
+    assert keeper.stored() == []
+
+
+def test_from_an_address(keeper: Controller, disk: Path) -> None:
+    with serving() as server:
+        server.answers["/x"] = gives(disk.read_bytes())
+        wanted = task("image", name="a", uri=f"{server.base}/x", allow_local_uri=True)
+        (first,) = keeper.play([wanted])
+        (second,) = keeper.play([wanted])
+        assert len(server.asked) == 1
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert first["image"]["checksum"] == "sha256:" + hashlib.sha256(disk.read_bytes()).hexdigest()
+    assert keeper.stored() == stored_as(disk)
+
+
+FAULTS = {
+    "commit": ("killed", "killed_after", "reply_lost", "locked"),
+    "backend": ("killed", "killed_after", "reply_lost", "error"),
+    "store": ("command_killed", "disk_full"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_broken_anywhere_and_run_again(keeper: Controller, disk: Path, state: str) -> None:
+    """P6: after a fault at each numbered effect the next run ends as if nothing had been."""
+    making, removing = task("image", name="a", filename="disk.qcow2"), task("image", name="a", state="absent")
+    doing, undoing = (making, removing) if state == "present" else (removing, making)
+    keeper.play([making, removing] if state == "present" else [making])  # host and database know each other now
+    for number, kind, label in effects_of(keeper, doing, undoing):
+        on_host = FAULTS["store"] if ":store@" in label or ":remove@" in label else ()
+        for fault in (*FAULTS[kind], *on_host):
+            keeper.environment = {"AGENTLESS_FAULT": f"{number}:{fault}"}
+            keeper.play([doing], fails=True)
+            keeper.environment = {}
+            _again, listed, found, _undone = keeper.play([doing, task("image_info", query="[].status"), FIND, undoing])
+            at = f"{label}: {fault}"
+            assert listed["images"] == (["active"] if state == "present" else []), at
+            assert found["msg"] == (stored_as(disk) if state == "present" else []), at
+
+
+# Looked at by the controller, in whose view the image host's directories are.
+FIND = {
+    "name": "find",
+    "ansible.builtin.debug": {
+        "msg": "{{ lookup('pipe', 'cd /var/lib/agentless/image-store && find * -type f').splitlines() }}"
+    },
+}
+
+
+def effects_of(keeper: Controller, doing: dict[str, Any], undoing: dict[str, Any]) -> list[list[str]]:
+    """Number, kind and name of each effect of a task; it is undone again."""
+    trace = keeper.home / "trace"
+    keeper.environment = {"AGENTLESS_FAULT_TRACE": str(trace)}
+    keeper.play([doing])
+    keeper.environment = {}
+    keeper.play([undoing])
+    effects = [line.split("\t")[:3] for line in trace.read_text().splitlines()]
+    assert len(effects) >= 3
+    return effects
