@@ -114,8 +114,10 @@ class LookupModule(LookupBase):
             hints=self.get_option("hints"),
             project=self.get_option("project"),
         )
+        # What comes from a variable comes as it was written there, templates and all.
+        address = kwargs.get("database") or self._templar.template((variables or {}).get("agentless_database"))
         try:
-            with open_conductor(self.get_option("database"), variables or {}) as conductor, conductor.read() as conn:
+            with open_conductor(address) as conductor, conductor.read() as conn:
                 answers = advice.answers(conn, question)
         except CloudError as exc:
             raise AnsibleLookupError(f"{exc.error}: {exc.msg}") from exc

@@ -105,7 +105,7 @@ class CloudAction(ActionBase):
         return {option: args.get(option) for option in spec}
 
     def _serve(self, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        conductor = open_conductor(args.get("database"), variables)
+        conductor = open_conductor(args.get("database"), self._templar.template(variables.get("agentless_database")))
         try:
             request = Request(
                 args=args,
@@ -115,7 +115,7 @@ class CloudAction(ActionBase):
                 groups=variables.get("groups", {}),
                 host=str(variables.get("inventory_hostname", "localhost")),
                 hostvars=variables.get("hostvars", {}),
-                progress=_teller(variables),
+                progress=_teller(self._templar.template(variables.get("agentless_progress", False))),
             )
             outcome = type(self).flow(request)
         finally:
@@ -126,8 +126,8 @@ class CloudAction(ActionBase):
         return served
 
 
-def _teller(variables: Mapping[str, Any]) -> Callable[[str], None]:
-    always = boolean(variables.get("agentless_progress", False))
+def _teller(wanted: Any) -> Callable[[str], None]:
+    always = boolean(wanted)
     display = Display()
     return lambda line: display.display(f"    {line}") if always else display.v(line)
 
@@ -159,14 +159,16 @@ class _Identities:
                 rooms.remember_endpoint(conn, host, kind, identity)
 
 
-def open_conductor(given: str | None, variables: Mapping[str, Any]) -> Conductor:
+def open_conductor(given: str | None, variable: Any = None) -> Conductor:
     """The conductor at the address found: the task's option, the variable ``agentless_database``, the environment.
+
+    :param variable: the variable's value, with its templates rendered.
 
     :raises DatabaseFailed: it is unreachable, locked or newer than this collection.
     """
     from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
 
-    address = given or variables.get("agentless_database")
+    address = given or variable
     return Conductor.open(str(address) if address else None, actor=actor())
 
 
