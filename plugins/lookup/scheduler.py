@@ -13,11 +13,14 @@ version_added: 0.1.0
 description:
   - For the name of an instance that exists, returns the host that it is on. For any other name, returns the host that
     the scheduler would choose now.
-  - Nothing is claimed and nothing is written. The host is claimed only by the task that boots the instance.
+  - Nothing is claimed and nothing is written, not even a database where there is none. The host is claimed only by the
+    task that boots the instance.
+  - Names that are given together are placed together, as one task with that many instances would place them. Between
+    hosts that are equally good the first name decides, so that the same question has the same answer.
 options:
   _terms:
     description:
-      - Names of instances.
+      - Names or IDs of instances.
     type: list
     elements: str
     required: true
@@ -39,7 +42,8 @@ options:
     description: Availability zone that the host must be in.
     type: str
   hints:
-    description: Scheduler hints, V(same_host) and V(different_host).
+    description:
+      - Scheduler hints, V(same_host) and V(different_host). Each is the name or ID of an instance, or a list of them.
     type: dict
     default: {}
   count:
@@ -62,6 +66,13 @@ options:
     description: Whether to return the whole story of each choice instead of the host's name.
     type: bool
     default: false
+notes:
+  - Weights are counted as Nova counts them, with its multipliers, which aggregates of hosts may set in their metadata
+    (C(ram_weight_multiplier), C(cpu_weight_multiplier), C(disk_weight_multiplier), C(num_instances_weight_multiplier),
+    C(soft_affinity_weight_multiplier), C(soft_anti_affinity_weight_multiplier)); the lowest wins.
+seealso:
+  - module: agentless.cloud.instance
+  - module: agentless.cloud.host
 author:
   - agentless.cloud contributors (@agentless-cloud)
 """

@@ -49,7 +49,7 @@ def register(address: str, count: int) -> None:
 
 def at_once(address: str) -> int:
     """All in one call."""
-    wants = [placement.Want(str(uuid.uuid4()), SPEC) for _ in range(INSTANCES)]
+    wants = [placement.Want(str(uuid.uuid4()), SPEC) for _number in range(INSTANCES)]
     with Conductor.open(address, actor="bench") as conductor, conductor.transaction(lock="placement") as conn:
         return len(placement.place(conn, wants))
 
@@ -57,7 +57,7 @@ def at_once(address: str) -> int:
 def one_by_one(address: str, count: int = 20) -> int:
     """One after the other; the database stays open."""
     with Conductor.open(address, actor="bench") as conductor:
-        for _ in range(count):
+        for _number in range(count):
             with conductor.transaction(lock="placement") as conn:
                 placement.place(conn, [placement.Want(str(uuid.uuid4()), SPEC)])
     return count
@@ -65,7 +65,7 @@ def one_by_one(address: str, count: int = 20) -> int:
 
 def anew(address: str, count: int = 20) -> int:
     """One after the other; each opens the database."""
-    for _ in range(count):
+    for _number in range(count):
         one_by_one(address, 1)
     return count
 

@@ -20,7 +20,7 @@ def files() -> list[str]:
     """Every ordinary file that is not huge, and what each process shows of itself."""
     found = []
     for place in PLACES:
-        for directory, _, names in os.walk(place):
+        for directory, _folders, names in os.walk(place):
             found += [os.path.join(directory, name) for name in names]
     found = [path for path in found if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) <= LARGEST]
     processes = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) not in (os.getpid(), os.getppid())]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, identity
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, probe

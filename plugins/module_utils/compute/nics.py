@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import time
-import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files

@@ -11,8 +11,8 @@ takes back what it made, unless the domain was there before.
 from __future__ import annotations
 
 import os
-import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import (

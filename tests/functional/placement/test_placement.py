@@ -40,7 +40,7 @@ def add_group(conn: sa.Connection, policy: str, most: int | None = None) -> Reco
 
 
 def wants(spec: Any, count: int) -> list[Want]:
-    return [Want(clock.new_id(), spec) for _ in range(count)]
+    return [Want(clock.new_id(), spec) for _number in range(count)]
 
 
 def test_hosts_are_read_as_the_conductor_has_them(conductor: Conductor) -> None:

@@ -79,7 +79,7 @@ def legal_hosts(conn: sa.Connection, group: Record, count: int) -> list[str]:
             room[name] = fit
     if group["policy"] == "affinity":
         return [name for name, fit in room.items() if fit >= count]
-    legal = [name for name, fit in room.items() for _ in range(max(fit, 0))]
+    legal = [name for name, fit in room.items() for _number in range(max(fit, 0))]
     return legal if len(legal) >= count else []
 
 

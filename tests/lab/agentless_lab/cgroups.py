@@ -15,7 +15,7 @@ def hierarchies() -> list[Path]:
     """The mounted control group hierarchies, of either version."""
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
         fields = [line.split() for line in mounts]
-    return [Path(where) for _, where, kind, *_ in fields if kind in ("cgroup", "cgroup2")]
+    return [Path(where) for _id, where, kind, *_rest in fields if kind in ("cgroup", "cgroup2")]
 
 
 def names(lab: str) -> set[str]:
@@ -52,7 +52,7 @@ def processes(group: str) -> set[int]:
     """Every process in a host's group or below it, in any hierarchy."""
     found: set[int] = set()
     for top in hierarchies():
-        for directory, _, _ in os.walk(top / group):
+        for directory, _folders, _names in os.walk(top / group):
             try:
                 found.update(map(int, (Path(directory) / "cgroup.procs").read_text().split()))
             except OSError:
@@ -80,7 +80,7 @@ def destroy(group: str, *, timeout: float = 20.0) -> None:
 
 def _remove(top: Path) -> bool:
     """Remove a group with its children, the deepest first; say whether it is gone."""
-    for directory, _, _ in os.walk(top, topdown=False):
+    for directory, _folders, _names in os.walk(top, topdown=False):
         try:
             os.rmdir(directory)
         except OSError:

@@ -38,7 +38,7 @@ def test_a_batch_goes_where_the_same_requests_would_go_one_by_one() -> None:
     hosts = {f"h{number}": host(f"h{number}") for number in range(5)}
     batch = names(list(hosts.values()), 20, seed="web")
     single = []
-    for _ in range(20):
+    for _number in range(20):
         chosen = names(list(hosts.values()), seed="web")[0]
         single.append(chosen)
         hosts[chosen] = hosts[chosen].less(request())

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from lxml import etree
+try:
+    from lxml import etree
+except ImportError:  # documentation can be shown without it; the requirements name it for what boots guests
+    etree = None  # type: ignore[assignment]
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import devices
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import Options, options, topology

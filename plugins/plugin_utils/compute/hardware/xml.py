@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lxml import etree
+try:
+    from lxml import etree
+except ImportError:  # documentation can be shown without it; the requirements name it for what boots guests
+    etree = None  # type: ignore[assignment]
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
