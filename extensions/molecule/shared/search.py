@@ -22,7 +22,8 @@ def files() -> list[str]:
     for place in PLACES:
         for directory, _folders, names in os.walk(place):
             found += [os.path.join(directory, name) for name in names]
-    found = [path for path in found if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) <= LARGEST]
+    plain = (path for path in found if os.path.isfile(path) and not os.path.islink(path))
+    found = [path for path in plain if os.path.getsize(path) <= LARGEST]
     processes = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) not in (os.getpid(), os.getppid())]
     return found + [f"/proc/{pid}/{name}" for pid in processes for name in ("cmdline", "environ")]
 
