@@ -17,6 +17,7 @@ description:
     task that boots the instance.
   - Names that are given together are placed together, as one task with that many instances would place them. Between
     hosts that are equally good the first name decides, so that the same question has the same answer.
+  - Planned hosts, which have no machine, are answers only in a cloud where every host is planned.
 options:
   _terms:
     description:
@@ -85,24 +86,36 @@ EXAMPLES = r"""
 - name: Why there?
   ansible.builtin.debug:
     msg: "{{ lookup('agentless.cloud.scheduler', 'web1', flavor='small', explain=true) }}"
+
+- name: Where is the one that runs, and where would the next one go?
+  ansible.builtin.debug:
+    msg: "{{ query('agentless.cloud.scheduler', 'web1', 'web2', flavor='small') }}"
+
+- name: Is there room for two?
+  ansible.builtin.debug:
+    msg: "{{ query('agentless.cloud.scheduler', 'cache', flavor='small', count=2) | length }} fit"
 """
 
 RETURN = r"""
 _raw:
   description:
     - The inventory name of a host for each name, in their order, or of each of O(count).
-    - With O(explain), for each name a dictionary with C(host), C(candidates) (each C(host), C(weight), C(weights)),
-      C(filtered) (each C(filter), C(host), C(reason)), C(survivors) and C(seen).
+    - With O(explain), for each name a dictionary. C(host) is the answer, C(seen) the number of hosts looked at,
+      C(survivors) how many passed each filter (C(filter), C(left)), C(filtered) why others did not (C(filter),
+      C(host), C(reason); the first 50 and at least three of each filter), C(filtered_counts) how many each filter
+      refused, and C(candidates) the ten best of the rest, best first (C(host), C(weight), and C(weights) by weigher).
+    - For an instance that exists nothing was weighed, so C(seen) is 0 and the lists are empty.
   type: list
   elements: raw
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, NotFound
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import open_conductor
 
 
@@ -128,8 +141,22 @@ class LookupModule(LookupBase):
         # What comes from a variable comes as it was written there, templates and all.
         address = kwargs.get("database") or self._templar.template((variables or {}).get("agentless_database"))
         try:
+            _require_there(address)
             with open_conductor(address) as conductor, conductor.read() as conn:
                 answers = advice.answers(conn, question)
         except CloudError as exc:
             raise AnsibleLookupError(f"{exc.error}: {exc.msg}") from exc
         return [dict(one) if self.get_option("explain") else one["host"] for one in answers]
+
+
+def _require_there(database: str | None) -> None:
+    """Opening a database that is not there would make one.
+
+    :raises NotFound: it is a file, and not there.
+    """
+    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import address, libraries
+
+    libraries.require()
+    url = address.find(str(database) if database else None)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise NotFound(f"There is no database at {address.shown(url)}; the first module that runs makes it.")

@@ -41,7 +41,7 @@ def answers(conn: Any, question: Question) -> list[Mapping[str, Any]]:
     project = projects.resolve(conn, question.project)
     names = _names(question)
     present = _present(conn, project["id"], names)
-    new = [name for name in names if name not in present]
+    new = [name for name in dict.fromkeys(names) if name not in present]
     found: dict[str, Mapping[str, Any]] = {name: _story(host, {}) for name, host in present.items()}
     if new:
         spec = _spec(conn, question, project["id"])
@@ -61,14 +61,14 @@ def _names(question: Question) -> list[str]:
 
 
 def _present(conn: Any, project_id: str, names: list[str]) -> dict[str, str]:
-    """The hosts of the instances that exist, by name."""
+    """The hosts of the instances that exist, by the name or id asked for."""
     table, hosts = cell.instances, cell.hosts
     query = (
-        sa.select(table.c.name, hosts.c.name)
+        sa.select(table.c.id, table.c.name, hosts.c.name)
         .join_from(table, hosts)
-        .where(table.c.project_id == project_id, table.c.name.in_(names))
+        .where(table.c.project_id == project_id, table.c.name.in_(names) | table.c.id.in_(names))
     )
-    return {row[0]: row[1] for row in conn.execute(query)}
+    return {label: host for key, name, host in conn.execute(query) for label in (key, name)}
 
 
 def _spec(conn: Any, question: Question, project_id: str) -> Any:
@@ -88,7 +88,13 @@ def _spec(conn: Any, question: Question, project_id: str) -> Any:
         hints=question.hints,
         zone=question.zone,
         project_id=project_id,
+        real=_has_machines(conn),
     )
+
+
+def _has_machines(conn: Any) -> bool:
+    """Whether any host is more than a plan: then only these can be where an instance would go."""
+    return bool(conn.execute(sa.select(sa.exists().where(cell.hosts.c.planned.is_(False)))).scalar())
 
 
 def _story(host: str, explanation: Mapping[str, Any]) -> dict[str, Any]:
