@@ -108,10 +108,11 @@ class Cloud:
         """Everything that belongs to instances, on hosts and in the database; empty when none is left."""
         found: dict[str, Any] = {}
         for host in COMPUTE:
-            found[f"domains on {host}"] = self.host(host, "virsh list --all --uuid").split()
-            found[f"files on {host}"] = self.host(host, "ls -A /var/lib/agentless/instances").split()
-            found[f"processes on {host}"] = self.host(host, "pgrep -a qemu-system || true").splitlines()
-            found[f"taps on {host}"] = self.host(host, "ls /sys/class/net | grep ^tap || true").split()
+            lines = "virsh list --all --uuid; echo --; ls -A /var/lib/agentless/instances; echo --; "
+            lines += "pgrep -a qemu-system; echo --; ls /sys/class/net | grep ^tap; true"
+            parts = self.host(host, lines).split("--\n")
+            for what, text in zip(("domains", "files", "processes", "taps"), parts, strict=True):
+                found[f"{what} on {host}"] = [line for line in text.splitlines() if line]
         found["ports"] = self.host("k1", "ovn-nbctl --bare --columns=name find Logical_Switch_Port 'type=\"\"'").split()
         for table in ("instances", "instance_mappings", "ports", "addresses", "allocations", "server_group_members"):
             found[table] = self.ask(f"SELECT * FROM {table}")

@@ -133,8 +133,8 @@ def audit(conn: sa.Connection) -> list[str]:
     claimed = sa.select(cell.allocations.c.consumer_id, cell.hosts.c.name).join_from(
         cell.allocations, cell.hosts, _same
     )
-    where = {(consumer, host) for consumer, host in conn.execute(claimed)}
-    joined = {(key, host) for key, host in conn.execute(sa.select(members.c.instance_id, members.c.host))}
+    where = set(map(tuple, conn.execute(claimed)))
+    joined = set(map(tuple, conn.execute(sa.select(members.c.instance_id, members.c.host))))
     return wrong + [f"{key} has its claim or its place in the group alone" for key, _host in sorted(where ^ joined)]
 
 
