@@ -155,6 +155,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return found
 
     def _add(self, name: str, instance: Record) -> None:
+        # Before ansible-core 2.19 any text that looks like a template is one, unless it is marked.
         variables = {f"agentless_{key}": wrap_var(value) for key, value in instance.items()}
         address = reached_by(instance, self.get_option("ansible_host_from"))
         if address is not None:
