@@ -2,109 +2,186 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Place 1,000 instances on planned hosts: choices and durable claims in a real database, no machines.
+"""Place 1,000 instances on planned hosts: choices and durable claims in a real SQLite database, no machines.
 
-Three ways: one call for all of them; one after the other on an open conductor; and one after the other, each opening
-the database anew, as forked workers of a play do.
+Three ways. *In one call*: all of them, as a task with a count does. *Open*: one after the other, the database stays
+open. *Cold*: one after the other, each in a process forked for it that opens the database anew, as a play over many
+hosts does. Beside them what the scheduler alone takes, without the database. CPU seconds are told as well, since they
+depend less on what else the machine does. Memory is the peak of the process that
+places, Python and SQLAlchemy included.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
+import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import placement
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, placement
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor, hosts
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import pipeline
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import RequestSpec
 
-INSTANCES = 1000
-SPEC = RequestSpec(vcpus=1, ram=2048, disk=20, real=False)
+SPEC = RequestSpec(vcpus=1, ram=2048, disk=20)
+FEATURES = [f"feature{number}" for number in range(80)]
+MODELS = (("AMD", "EPYC"), ("AMD", "EPYC-Rome"), ("Intel", "Skylake-Server"))
 
 
 def register(address: str, count: int) -> None:
-    """Planned hosts of a few sizes."""
-    conductor = Conductor.open(address, actor="bench")
-    with conductor.transaction() as conn:
+    """Planned hosts of fifteen sizes and three processors."""
+    with Conductor.open(address) as conductor, conductor.transaction() as conn:
         for number in range(count):
+            vendor, model = MODELS[number % 3]
             hosts.save(
                 conn,
                 f"host{number:05d}",
                 planned=True,
                 virt_types=["kvm"],
                 zone=f"zone{number % 3}",
-                cpu={"arch": "x86_64", "model": "EPYC", "vendor": "AMD", "features": ["avx2"]},
+                cpu={"arch": "x86_64", "model": model, "vendor": vendor, "features": FEATURES},
+                aggregates={"fast": {"ssd": "true"}} if number % 2 else {},
                 inventories={
                     "VCPU": {"total": 32 + 32 * (number % 3), "reserved": 0, "allocation_ratio": 4.0},
                     "MEMORY_MB": {"total": 131072 + 65536 * (number % 5), "reserved": 4096, "allocation_ratio": 1.0},
                     "DISK_GB": {"total": 2000, "reserved": 20, "allocation_ratio": 1.0},
                 },
             )
-    conductor.close()
 
 
-def at_once(address: str) -> int:
+def want() -> placement.Want:
+    """One more instance."""
+    return placement.Want(str(uuid.uuid4()), SPEC)
+
+
+def in_one_call(address: str, count: int) -> None:
     """All in one call."""
-    wants = [placement.Want(str(uuid.uuid4()), SPEC) for _number in range(INSTANCES)]
-    with Conductor.open(address, actor="bench") as conductor, conductor.transaction(lock="placement") as conn:
-        return len(placement.place(conn, wants))
+    with Conductor.open(address) as conductor, conductor.transaction(lock="placement") as conn:
+        placement.place(conn, [want() for _ in range(count)])
 
 
-def one_by_one(address: str, count: int = 20) -> int:
+def still_open(address: str, count: int) -> None:
     """One after the other; the database stays open."""
-    with Conductor.open(address, actor="bench") as conductor:
-        for _number in range(count):
+    with Conductor.open(address) as conductor:
+        for _ in range(count):
             with conductor.transaction(lock="placement") as conn:
-                placement.place(conn, [placement.Want(str(uuid.uuid4()), SPEC)])
-    return count
+                placement.place(conn, [want()])
 
 
-def anew(address: str, count: int = 20) -> int:
-    """One after the other; each opens the database."""
-    for _number in range(count):
-        one_by_one(address, 1)
-    return count
+def cold(address: str, count: int) -> None:
+    """One after the other; each in a process of its own, which opens the database."""
+    for _ in range(count):
+        child = os.fork()
+        if child == 0:
+            in_one_call(address, 1)
+            os._exit(0)
+        _pid, status = os.waitpid(child, 0)
+        if status:
+            raise SystemExit("a placement failed")
 
 
-def measured(way: Callable[[str], int], address: str) -> tuple[int, float, float]:
-    """Placements, seconds and the peak of memory in MiB, in a process of its own."""
+def alone(address: str, count: int) -> None:
+    """Only the scheduler, on hosts that were read before the clock started."""
+    pipeline.place(_read(address), SPEC, count=count)
 
-    def run(answers: multiprocessing.Queue[tuple[int, float, float]]) -> None:
-        start = time.perf_counter()
-        done = way(address)
-        seconds = time.perf_counter() - start
-        answers.put((done, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
-    context = multiprocessing.get_context("fork")
-    answers: multiprocessing.Queue[tuple[int, float, float]] = context.Queue()
-    process = context.Process(target=run, args=(answers,))
-    process.start()
-    found = answers.get()
-    process.join()
-    return found
+def alone_single(address: str, count: int) -> None:
+    """Only the scheduler, one after the other."""
+    states = _read(address)
+    for _ in range(count):
+        pipeline.place(states, SPEC)
+
+
+_cache: dict[str, list[fleet.HostState]] = {}
+
+
+def _read(address: str) -> list[fleet.HostState]:
+    if address not in _cache:
+        with Conductor.open(address) as conductor, conductor.read() as conn:
+            _cache[address] = fleet.read(conn)
+    return _cache[address]
+
+
+Way = Callable[[str, int], None]
+WAYS: dict[str, Way] = {
+    "in one call": in_one_call,
+    "one at a time, open": still_open,
+    "one at a time, cold": cold,
+    "scheduler alone, one call": alone,
+    "scheduler alone, one at a time": alone_single,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one run of one way took."""
+
+    seconds: float
+    cpu: float  # seconds
+    peak: float  # MiB
+
+
+def one_run(way: str, address: str, count: int) -> Figure:
+    """Run a way here and now."""
+    if WAYS[way] in (alone, alone_single):
+        _read(address)
+    start, cpu = time.perf_counter(), _cpu()
+    WAYS[way](address, count)
+    who = resource.RUSAGE_CHILDREN if WAYS[way] is cold else resource.RUSAGE_SELF
+    return Figure(time.perf_counter() - start, _cpu() - cpu, resource.getrusage(who).ru_maxrss / 1024)
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def in_its_own_process(way: str, address: str, count: int) -> Figure:
+    """Run a way in a process that does nothing else, so that its memory is its own."""
+    argv = [sys.executable, __file__, "--run", way, "--database", address, "--instances", str(count)]
+    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
+    return Figure(**json.loads(done.stdout))
+
+
+def rows(sizes: list[int], instances: int) -> Iterator[str]:
+    """The table, line by line as it comes."""
+    heads = f"{'placements':>11}{'seconds':>9}{'ms each':>9}{'CPU ms each':>13}{'per second':>12}{'peak MiB':>10}"
+    yield f"{'hosts':>6}  {'way':<31}{heads}"
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            template = Path(folder) / "hosts.db"
+            register(str(template), size)
+            for number, way in enumerate(WAYS):
+                # Each way starts on hosts that have nothing on them.
+                address = Path(folder) / f"{number}.db"
+                address.write_bytes(template.read_bytes())
+                found = in_its_own_process(way, str(address), instances)
+                each, cpu = 1000 * found.seconds / instances, 1000 * found.cpu / instances
+                figures = f"{instances:>11}{found.seconds:>9.2f}{each:>9.2f}{cpu:>13.2f}"
+                yield f"{size:>6}  {way:<31}{figures}{instances / found.seconds:>12.0f}{found.peak:>10.0f}"
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("hosts", nargs="*", type=int, default=[1000, 10_000])
-    sizes = parser.parse_args().hosts
-    print(f"{'hosts':>7}  {'way':<34} {'placements':>10} {'seconds':>9} {'per second':>11} {'peak MiB':>9}")
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            address = f"{folder}/cloud.db"
-            register(address, size)
-            for name, way in (
-                ("one call, all of them", at_once),
-                ("one at a time, conductor open", one_by_one),
-                ("one at a time, opened each time", anew),
-            ):
-                done, seconds, peak = measured(way, address)
-                print(f"{size:>7}  {name:<34} {done:>10} {seconds:>9.2f} {done / seconds:>11.0f} {peak:>9.0f}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("hosts", nargs="*", type=int, default=[1_000, 10_000], help="sizes of the fleet")
+    parser.add_argument("--instances", type=int, default=1_000, help="how many are placed each time")
+    parser.add_argument("--run", choices=list(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--database", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.run:
+        print(json.dumps(vars(one_run(args.run, args.database, args.instances))))
+        return
+    for line in rows(args.hosts, args.instances):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
