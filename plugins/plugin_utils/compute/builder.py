@@ -4,9 +4,10 @@
 
 """Who is building an instance, and whether that builder still lives.
 
-A run leaves its mark in the record before it acts on a host. Another run that meets the mark waits while the builder
+A task leaves its mark in the record before it acts on a host. Another task that meets the mark waits while the builder
 lives, and takes the work over when it is dead: at once on the same controller, and after the lease elsewhere, since
-the life of a process on another machine cannot be seen from here.
+the life of a process on another machine cannot be seen from here. The builder is the worker process of the task, not
+the play: hosts of one play may ask for the same instance, and a worker outlives a play that was killed.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ MARGIN = 60  # seconds a builder may be late, beyond what its hosts may take
 
 
 def mark(timeout: int) -> dict[str, Any]:
-    """The mark of this run: its machine, the process of the play, and until when another machine must wait.
+    """The mark of this task: its machine, its process, and until when another machine must wait.
 
     :param timeout: seconds that one round of calls to hosts may take.
     """
-    pid = os.getppid()
+    pid = os.getpid()
     return {"node": _node(), "pid": pid, "started": _started(pid), "until": time.time() + timeout + MARGIN}
 
 
 def alive(found: Mapping[str, Any] | None) -> bool:
-    """Whether the run that left this mark may still be at work, and is not this one."""
+    """Whether the task that left this mark may still be at work, and is not this one."""
     if not found:
         return False
     if found.get("node") == _node():
         pid = int(found.get("pid", 0))
-        return pid != os.getppid() and found.get("started") is not None and _started(pid) == found["started"]
+        return pid != os.getpid() and found.get("started") is not None and _started(pid) == found["started"]
     return time.time() < float(found.get("until", 0))
 
 
@@ -49,9 +50,10 @@ def _node() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When the process started, in clock ticks after boot (proc(5), field 22); None where there is no such process."""
+    """When the process started, in clock ticks after boot (proc(5), field 22); None where none of that number lives."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            return handle.read().rpartition(")")[2].split()[19]
+            fields = handle.read().rpartition(")")[2].split()
+            return None if fields[0] in ("Z", "X") else fields[19]
     except (OSError, IndexError):
         return None

@@ -49,18 +49,19 @@ def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
     _refuse(wish, found, guest)
     values = _values(wish, guest.record)
     changes = [Change(key, guest.record[key], value) for key, value in values.items()]
-    plug, unplug = _networks(wish, found, guest)
+    present = [port for port in guest.ports if not port.going]
+    plug, unplug = _networks(wish, found, present)
+    kept = [port for port in present if port not in unplug]
     if plug or unplug:
-        before = [port.network["name"] for port in guest.ports]
-        after = [port.network["name"] for port in guest.ports if port not in unplug]
+        before = [port.network["name"] for port in present]
+        after = [port.network["name"] for port in kept]
         changes.append(
             Change("networks", before, after + [found.networks[nic.network]["name"] for _position, nic in plug])
         )
-    kept = [port for port in guest.ports if port not in unplug]
     groups = _secgroups(wish, found, kept)
     if groups:
         names = sorted({found.secgroups[name]["name"] for name in wish.security_groups or ()})
-        changes.append(Change("security_groups", _group_ids(kept), names))
+        changes.append(Change("security_groups", _group_names(kept), names))
     return Difference(guest, values, groups, plug, unplug, changes)
 
 
@@ -150,13 +151,15 @@ def _values(wish: Wanted, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _networks(wish: Wanted, found: Found, guest: orders.Guest) -> tuple[list[tuple[int, Nic]], list[orders.Port]]:
+def _networks(
+    wish: Wanted, found: Found, present: Sequence[orders.Port]
+) -> tuple[list[tuple[int, Nic]], list[orders.Port]]:
     """Ports to add and to take away, so that each network has as many ports as the wish names."""
     if wish.nics is None:
         return [], []
-    left = list(guest.ports)
+    left = list(present)
     plug: list[tuple[int, Nic]] = []
-    position = max((port.record["position"] for port in guest.ports), default=-1)
+    position = max((port.record["position"] for port in present), default=-1)
     for nic in wish.nics:
         network = found.networks[nic.network]
         fitting = next((port for port in left if port.network["id"] == network["id"] and _fits(port, nic)), None)
@@ -186,5 +189,5 @@ def _secgroups(wish: Wanted, found: Found, ports: Sequence[orders.Port]) -> dict
     }
 
 
-def _group_ids(ports: Sequence[orders.Port]) -> list[str]:
-    return sorted({key for port in ports for key in port.secgroup_ids})
+def _group_names(ports: Sequence[orders.Port]) -> list[str]:
+    return sorted({name for port in ports for name in port.secgroup_names})

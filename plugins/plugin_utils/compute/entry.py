@@ -24,6 +24,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import new_id
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Conflict
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
 
@@ -62,9 +63,15 @@ def enter(conn: Any, request: Request, wish: Wanted, found: Found, names: Sequen
 
 
 def resume(conn: Any, wish: Wanted, waiting: Iterable[Mapping[str, Any]]) -> Explanations:
-    """Take over instances whose builder is dead, or which no host could take before."""
+    """Take over instances whose builder is dead, or which no host could take before.
+
+    :raises Conflict: another task has taken one over, or finished it, since it was read.
+    """
     explanations: Explanations = {}
-    for record in waiting:
+    for read in waiting:
+        record = records.get(conn, cell.instances, read["id"])
+        if record["generation"] != read["generation"]:
+            raise Conflict(f"Instance {record['name']!r} was taken over by another run.", kind="instance")
         spec = {**(record["spec"] or {}), "builder": builder.mark(wish.timeout * TRIES)}
         renewed = instances.move(conn, record["id"], {"BUILD", "ERROR"}, status="BUILD", spec=spec)
         if renewed["host_id"] is None:

@@ -35,6 +35,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
 
 POWER_OF = {"running": "running", "stopped": "shutdown"}
+POWER_FIRST = frozenset({"stopped", "rebooted"})  # a guest that is off lets go of a network that it holds on to
 LOOK_AGAIN = 0.5  # seconds between looks at an instance that another run is building
 FRESH_STARTS = 3  # times that a plan is made anew because parallel runs took the names
 
@@ -66,7 +67,7 @@ def apply(request: Request) -> Outcome:
             return _predicted(request, wish, plan)
         try:
             said = _carry_out(request, wish, plan)
-        except AlreadyExists:  # a parallel run made an instance of that name after we had looked
+        except (AlreadyExists, Conflict):  # a parallel run made, or took over, an instance after we had looked
             if attempt == FRESH_STARTS:
                 raise
             continue
@@ -210,11 +211,13 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Mapping[str, Any]:
         request.progress(f"1 plan     {', '.join(record['name'] for record in fresh if record['id'] in ids)}")
         _tell_placement(request, ids)
         boot.finish(request, wish, ids)
+    if plan.power and wish.state in POWER_FIRST:
+        change.power(request, wish, plan.power)
     if plan.differing:
         change.alter(request, wish, plan.found, plan.differing)
     if plan.marked:
         change.carry_out(request, [guest.id for guest in plan.marked], timeout=wish.timeout)
-    if plan.power:
+    if plan.power and wish.state not in POWER_FIRST:
         change.power(request, wish, plan.power)
     return said
 
@@ -249,6 +252,7 @@ def _predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
         shown = {row["name"]: row for row in instances.describe(conn, plan.found.project_id, wish.names)}
     for one in plan.differing:
         shown[one.guest.name].update(one.values)
+        shown[one.guest.name].update({c.what: c.after for c in one.changes if c.what == "security_groups"})
     for guest in [*plan.power, *plan.unfinished]:
         shown[guest.name]["status"] = compare.STATUS_OF.get(wish.state, "ACTIVE")
     rows = [shown.get(name) or _sketch(wish, plan, name) for name in wish.names]

@@ -31,6 +31,12 @@ class Port:
     network: Record
     subnets: Mapping[str, Record]
     secgroup_ids: tuple[str, ...]
+    secgroup_names: tuple[str, ...] = ()
+
+    @property
+    def going(self) -> bool:
+        """Whether it is being taken away, by a run that has not finished."""
+        return bool(self.record["status"] == "UNPLUGGING")
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,8 @@ def _ports(conn: Any, instance_ids: Sequence[str]) -> dict[str, list[Port]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for row in _rows(conn, network.port_secgroups, network.port_secgroups.c.port_id, ids):
         groups[row["port_id"]].append(row["secgroup_id"])
+    group_ids = {key for keys in groups.values() for key in keys}
+    names = {row["id"]: row["name"] for row in _rows(conn, network.secgroups, network.secgroups.c.id, group_ids)}
     found: dict[str, list[Port]] = defaultdict(list)
     for row in sorted(records, key=lambda port: (port["position"], port["id"])):
         found[row["instance_id"]].append(
@@ -137,6 +145,7 @@ def _ports(conn: Any, instance_ids: Sequence[str]) -> dict[str, list[Port]]:
                 network=networks[row["network_id"]],
                 subnets=subnets[row["network_id"]],
                 secgroup_ids=tuple(sorted(groups[row["id"]])),
+                secgroup_names=tuple(sorted(names[key] for key in groups[row["id"]])),
             )
         )
     return found
