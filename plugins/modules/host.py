@@ -199,6 +199,10 @@ host:
       returned: always
       type: str
       sample: 192.0.2.21
+    datapath:
+      description: Where Open vSwitch moves the host's frames, V(system) (the kernel) or V(netdev) (its own process).
+      returned: when the machine was asked
+      type: str
     hostname:
       description: What the machine calls itself.
       returned: always

@@ -52,14 +52,19 @@ def discover(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
 
 
 def _datapath(ctx: Context) -> str:
-    """Where Open vSwitch moves frames: ``system`` in the kernel, ``netdev`` in its own process."""
+    """Where Open vSwitch moves frames: ``system`` in the kernel, ``netdev`` in its own process.
+
+    What OVN is told comes first: its bridge is made a moment after it was told.
+    """
+    told = ["get", "Open_vSwitch", ".", "external_ids:ovn-bridge-datapath-type"]
+    made = ["get", "Bridge", "br-int", "datapath_type"]
+    argv = ["ovs-vsctl", "--timeout=5", "--", "--if-exists", *told, "--", "--if-exists", *made]
     try:
-        found = ctx.run(
-            ["ovs-vsctl", "--timeout=5", "--if-exists", "get", "Bridge", "br-int", "datapath_type"], check=False
-        )
+        found = ctx.run(argv, check=False)
     except BackendError:
         return "none"
-    return found.stdout.strip().strip('"') or ("system" if found.returncode == 0 else "none")
+    answers = [line.strip().strip('"') for line in found.stdout.splitlines()]
+    return next((answer for answer in answers if answer), "system" if found.returncode == 0 else "none")
 
 
 def _dotted(version: int) -> str:

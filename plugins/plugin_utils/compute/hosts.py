@@ -109,6 +109,7 @@ def _shown(row: Mapping[str, Any], state: Mapping[str, Any], cell: str) -> Recor
         "allocation_ratios": {ratio: stock[name].get("allocation_ratio", 1.0) for ratio, name in NAMED.items()},
         "limits": about.get("limits") or {},
         "hostname": about.get("hostname"),
+        "datapath": about.get("datapath"),
         "versions": about.get("versions") or {},
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
@@ -180,7 +181,7 @@ def _columns(
             values[key] = args[key]
     if found is None and cell["zone"]:
         values.setdefault("zone", cell["zone"])
-    about = {} if found is None else {key: found[key] for key in ("hostname", "versions") if found[key]}
+    about = {} if found is None else {key: found[key] for key in ("hostname", "datapath", "versions") if found[key]}
     if said is not None:
         told = {key: getattr(said, key) for key in _FROM_HOST}
         values = {**{key: value for key, value in told.items() if value is not None}, **values}
