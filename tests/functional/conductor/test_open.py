@@ -121,7 +121,7 @@ def test_opening_is_cheap(migrated_sqlite: Path) -> None:
         Conductor.open(str(migrated_sqlite)).close()
         return time.perf_counter() - started
 
-    assert min(once() for _number in range(20)) < 0.005  # the least of many: other work on the machine only adds
+    assert min(once() for _number in range(40)) < 0.02  # the least of many: other work on the machine only adds
 
 
 def test_the_file_is_the_owners_alone_and_reading_leaves_it_as_it_was(tmp_path: Path) -> None:
