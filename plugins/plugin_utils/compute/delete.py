@@ -17,9 +17,11 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, StaleGeneration
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
+
+FRESH_STARTS = 10  # times that a deletion is begun anew because another run deletes the same
 
 
 def remove(request: Request, ids: Sequence[str], *, timeout: int) -> None:
@@ -27,28 +29,44 @@ def remove(request: Request, ids: Sequence[str], *, timeout: int) -> None:
 
     :raises CloudError: the first that could not be deleted, with what to do.
     """
+    names: dict[str, str] = {}
+    failed: dict[str, CloudError] = {}
+    for _ in range(FRESH_STARTS):
+        crowd, unclear = _attempt(request, ids, timeout)
+        names.update({guest.id: guest.name for guest in crowd})
+        failed = {key: error for key, error in failed.items() if key not in ids} | unclear
+        ids = sorted(key for key, error in unclear.items() if isinstance(error, StaleGeneration))
+        if not ids:  # else another run deletes them too, and came later: see what it has left
+            break
+    if failed:
+        with request.conductor.transaction() as conn:
+            for key, error in failed.items():
+                entry.close_action(conn, key, "error", {"error": error.error, "msg": error.msg})
+        error = next(iter(failed.values()))
+        raise type(error)(
+            f"{', '.join(sorted(names[key] for key in failed))} could not be deleted entirely, so the record stays in "
+            f"DELETING: {error.msg} Run the task again when the cause is mended.",
+            **error.details,
+        )
+
+
+def _attempt(
+    request: Request, ids: Sequence[str], timeout: int
+) -> tuple[Sequence[orders.Guest], dict[str, CloudError]]:
+    """Delete what is there of these; returns it, and why some could not be deleted, by instance id."""
     with request.conductor.transaction() as conn:
-        for key in ids:
+        present = [row["id"] for row in records.listing(conn, cell.instances, id=list(ids))] if ids else []
+        for key in present:
             instances.move(conn, key, instances.MOVES, status="DELETING")
-        instances.begin_actions(conn, ids, "delete", request.conductor.actor)
+        instances.begin_actions(conn, present, "delete", request.conductor.actor)
     with request.conductor.read() as conn:
-        crowd = orders.load(conn, ids)
+        crowd = orders.load(conn, present)
     unclear = clear(request, crowd, timeout=timeout)
     gone = [guest for guest in crowd if guest.id not in unclear]
     if gone:
         request.progress(f"  deleted  {', '.join(guest.name for guest in gone)}")
         _forget(request, gone)
-    if unclear:
-        with request.conductor.transaction() as conn:
-            for key, error in unclear.items():
-                entry.close_action(conn, key, "error", {"error": error.error, "msg": error.msg})
-        names = sorted(guest.name for guest in crowd if guest.id in unclear)
-        error = next(iter(unclear.values()))
-        raise type(error)(
-            f"{', '.join(names)} could not be deleted entirely, so the record stays in DELETING: {error.msg} "
-            "Run the task again when the cause is mended.",
-            **error.details,
-        )
+    return crowd, unclear
 
 
 def clear(request: Request, crowd: Sequence[orders.Guest], *, timeout: int) -> dict[str, CloudError]:

@@ -70,7 +70,8 @@ def resume(conn: Any, wish: Wanted, waiting: Iterable[Mapping[str, Any]]) -> Exp
     explanations: Explanations = {}
     for read in waiting:
         record = records.get(conn, cell.instances, read["id"])
-        if record["generation"] != read["generation"]:
+        held = builder.alive((record["spec"] or {}).get("builder"))
+        if held or record["generation"] != read["generation"]:
             raise Conflict(f"Instance {record['name']!r} was taken over by another run.", kind="instance")
         spec = {**(record["spec"] or {}), "builder": builder.mark(wish.timeout * TRIES)}
         renewed = instances.move(conn, record["id"], {"BUILD", "ERROR"}, status="BUILD", spec=spec)
