@@ -138,7 +138,10 @@ def _place(
     conn: Any, wish: Wanted, group: Mapping[str, Any] | None, wanting: Sequence[Mapping[str, Any]]
 ) -> dict[str, placement.Placed]:
     """Choose and claim the host of each instance."""
-    wants = [placement.Want(record["id"], _request_spec(conn, wish, group, record)) for record in wanting]
+    wants = [
+        placement.Want(record["id"], _request_spec(conn, wish, group, record), seed=record["name"])
+        for record in wanting
+    ]
     return {placed.instance_id: placed for placed in placement.place(conn, wants)}
 
 
