@@ -105,9 +105,10 @@ options:
     description: Inventory name of the host that must take the instance. It must still be enabled and have room.
     type: str
   config_drive:
-    description: Whether the guest gets its metadata, network configuration and user data as a NoCloud drive.
+    description:
+      - Whether the guest gets its metadata, network configuration and user data as a NoCloud drive.
+      - A new instance has V(true).
     type: bool
-    default: true
   wait:
     description: Whether to wait until the guest runs and its ports are up.
     type: bool

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextvars
 import json
+import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -34,6 +36,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 
 PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
+RUSH_TRIES = 8
+RUSH_SIGNS = ("kex_exchange_identification", "ssh_exchange_identification", "Session open refused by peer")
 FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
@@ -191,9 +195,12 @@ class Rpc:
 
         def run(fault: str | None) -> dict[str, Any]:
             args = {"identity": identity, "payload": payload, "fault": fault}
-            return dict(
-                normal._execute_module(
-                    module_name=PREFIX + call.module, module_args=args, task_vars=self._connections.variables(call.host)
+            variables = self._connections.variables(call.host)
+            return _past_a_rush(
+                lambda: dict(
+                    normal._execute_module(
+                        module_name=PREFIX + call.module, module_args=dict(args), task_vars=variables
+                    )
                 )
             )
 
@@ -221,6 +228,21 @@ def failure(host: str, result: Mapping[str, Any]) -> CloudError:
 def _gated(gate: threading.Semaphore, work: Callable[[], None]) -> None:
     with gate:
         work()
+
+
+def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Connect again where sshd turned us away at the door because too many came at once (MaxStartups, MaxSessions).
+
+    Nothing was sent then, and it passes. Every other failure to connect is told at once.
+    """
+    for attempt in range(1, RUSH_TRIES + 1):
+        try:
+            return perform()
+        except AnsibleConnectionFailure as exc:
+            if attempt == RUSH_TRIES or not any(sign in str(exc) for sign in RUSH_SIGNS):
+                raise
+            time.sleep(random.uniform(0.2, 1.0) * attempt)  # spreads the crowd, guards no secret
+    raise AnsibleConnectionFailure("not reached")
 
 
 def _late(call: Call) -> Timeout:

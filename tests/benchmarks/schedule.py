@@ -65,20 +65,20 @@ def want() -> placement.Want:
 def in_one_call(address: str, count: int) -> None:
     """All in one call."""
     with Conductor.open(address) as conductor, conductor.transaction(lock="placement") as conn:
-        placement.place(conn, [want() for _ in range(count)])
+        placement.place(conn, [want() for _number in range(count)])
 
 
 def still_open(address: str, count: int) -> None:
     """One after the other; the database stays open."""
     with Conductor.open(address) as conductor:
-        for _ in range(count):
+        for _number in range(count):
             with conductor.transaction(lock="placement") as conn:
                 placement.place(conn, [want()])
 
 
 def cold(address: str, count: int) -> None:
     """One after the other; each in a process of its own, which opens the database."""
-    for _ in range(count):
+    for _number in range(count):
         child = os.fork()
         if child == 0:
             in_one_call(address, 1)
@@ -96,7 +96,7 @@ def alone(address: str, count: int) -> None:
 def alone_single(address: str, count: int) -> None:
     """Only the scheduler, one after the other."""
     states = _read(address)
-    for _ in range(count):
+    for _number in range(count):
         pipeline.place(states, SPEC)
 
 

@@ -103,6 +103,18 @@ _FIXED = (
         "The guest read its user data when it first booted. " + _REBOOT_ANEW,
     ),
     _Fixed(
+        "config_drive",
+        lambda wish, found: wish.config_drive,
+        lambda guest: bool(guest.record["config_drive"]),
+        "The drive is a disk that the guest got when it was booted. " + _REBOOT_ANEW,
+    ),
+    _Fixed(
+        "scheduler_hints",
+        lambda wish, found: dict(wish.hints) or None,
+        lambda guest: guest.record["hints"] or {},
+        "Hints are for the scheduler, which has chosen already. " + _REBOOT_ANEW,
+    ),
+    _Fixed(
         "server_group",
         lambda wish, found: found.server_group and found.server_group["id"],
         lambda guest: guest.record["server_group_id"],

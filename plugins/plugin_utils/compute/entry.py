@@ -173,7 +173,7 @@ def _shared_values(wish: Wanted, found: Found, flavor: Mapping[str, Any], image:
         "tags": list(wish.tags or ()),
         "server_group_id": found.server_group["id"] if found.server_group else None,
         "zone": wish.zone,
-        "config_drive": wish.config_drive,
+        "config_drive": wish.config_drive is not False,
         "hints": dict(wish.hints),
         "spec": {"builder": builder.mark(wish.timeout * TRIES)},
     }

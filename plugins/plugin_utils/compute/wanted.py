@@ -45,7 +45,7 @@ class Wanted:
     hints: Mapping[str, Any]
     zone: str | None
     host: str | None
-    config_drive: bool
+    config_drive: bool | None
     wait: bool
     timeout: int
 
@@ -74,7 +74,7 @@ def wanted(args: Mapping[str, Any]) -> Wanted:
         hints=args.get("scheduler_hints") or {},
         zone=args.get("zone"),
         host=args.get("host"),
-        config_drive=args["config_drive"],
+        config_drive=args.get("config_drive"),
         wait=args["wait"],
         timeout=args["timeout"],
     )

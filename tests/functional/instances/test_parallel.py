@@ -20,7 +20,6 @@ from .conftest import COMPUTE, Cloud, Played
 pytestmark = pytest.mark.lab
 
 FORKS = 30
-RETRIES = "6"  # sshd serves ten sessions a connection and refuses a rush of new ones (MaxSessions, MaxStartups)
 
 
 def forked(cloud: Cloud, names: list[str], **wish: Any) -> Played:
@@ -29,7 +28,7 @@ def forked(cloud: Cloud, names: list[str], **wish: Any) -> Played:
     path.write_text(json.dumps({"all": {"hosts": {name: {"ansible_connection": "local"} for name in names}}}))
     task = {"agentless.cloud.instance": {"name": "{{ inventory_hostname }}", "timeout": 300, **wish}}
     play = {"hosts": ",".join(names), "gather_facts": False, "tasks": [task]}
-    return cloud.run([play], "-i", str(path), "-f", str(FORKS), ANSIBLE_SSH_RETRIES=RETRIES)
+    return cloud.run([play], "-i", str(path), "-f", str(FORKS))
 
 
 def faults(cloud: Cloud) -> list[str]:
