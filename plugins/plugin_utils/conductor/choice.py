@@ -186,9 +186,10 @@ def _pick(conn: sa.Connection, options: list[_Pool], number: int | None) -> Pick
         free = pool.next(conn)
         if free is not None:
             return _picked(pool.subnet, free, is_fixed=False)
-    names = ", ".join(f"{pool.subnet.name!r} of network {pool.subnet.network_id}" for pool in options)
+    names = ", ".join(repr(pool.subnet.name) for pool in options)
+    network_id = options[0].subnet.network_id
     raise AddressExhausted(
-        f"The subnet {names} has no free address left; remove ports or add a subnet.",
+        f"The subnet {names} has no free address left (network {network_id}); remove ports or add a subnet.",
         subnets=[pool.subnet.id for pool in options],
     )
 

@@ -148,7 +148,7 @@ def test_pools_are_honoured_emptied_and_refilled(conductor: Conductor) -> None:
         one = {"project_id": world.project["id"], "network_id": net["id"]}
         made = ipam.create_ports(conn, [one] * 4)
         assert [texts(port) for port in made] == [["10.1.0.10"], ["10.1.0.12"], ["10.1.0.13"], ["10.1.0.254"]]
-        with pytest.raises(AddressExhausted, match="'pooled' of network .* has no free address"):
+        with pytest.raises(AddressExhausted, match="'pooled' has no free address"):
             ipam.create_port(conn, **one)
         # Outside of the pools an address must be asked for.
         assert texts(ipam.create_port(conn, **one, fixed_ips=[{"address": "10.1.0.100"}])) == ["10.1.0.100"]
