@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 
+import pycdlib
 import pytest
 import yaml
 from hypothesis import given
@@ -106,7 +107,6 @@ def test_keys_without_user_data() -> None:
 @pytest.mark.parametrize("size", [0, 1, 2047, 2048, 2049, 70000])
 def test_iso_is_read_back(size: int) -> None:
     """Another implementation finds the files under their names, byte for byte."""
-    pycdlib = pytest.importorskip("pycdlib")
     files = {"meta-data": b"a: 1\n", "user-data": bytes(range(256)) * (size // 256) + b"x" * (size % 256)}
     volume = pycdlib.PyCdlib()
     volume.open_fp(io.BytesIO(iso.image("cidata", files)))
