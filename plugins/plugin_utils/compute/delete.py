@@ -31,7 +31,7 @@ def remove(request: Request, ids: Sequence[str], *, timeout: int) -> None:
     """
     names: dict[str, str] = {}
     failed: dict[str, CloudError] = {}
-    for _ in range(FRESH_STARTS):
+    for _round in range(FRESH_STARTS):
         crowd, unclear = _attempt(request, ids, timeout)
         names.update({guest.id: guest.name for guest in crowd})
         failed = {key: error for key, error in failed.items() if key not in ids} | unclear
