@@ -129,7 +129,8 @@ def test_two_launches_of_the_same_name(clean: Cloud) -> None:
     options = [word for key, value in words.items() for word in ("-e", f"instance_{key}={value}")]
     ended: list[Played] = []
     runs = [
-        threading.Thread(target=lambda: ended.append(cloud.run("agentless.cloud.launch", *options))) for _count in range(2)
+        threading.Thread(target=lambda: ended.append(cloud.run("agentless.cloud.launch", *options)))
+        for _count in range(2)
     ]
     for run in runs:
         run.start()
