@@ -49,25 +49,13 @@ def iso(path: Path, *, hybrid: bool = False) -> Path:
 
 
 def luks(path: Path) -> Path:
-    secret = path.with_suffix(".secret")
-    secret.write_text("secret")
-    subprocess.run(
-        [
-            "qemu-img",
-            "create",
-            "-q",
-            "-f",
-            "luks",
-            "--object",
-            f"secret,id=s,file={secret}",
-            "-o",
-            "key-secret=s,iter-time=10",
-            str(path),
-            "1M",
-        ],
-        check=True,
-    )
-    return path
+    """The header of LUKS 1 (LUKS On-Disk Format Specification 1.2.3, figure 1), written by hand.
+
+    `qemu-img create -f luks` times its key derivation and gives up on a busy machine.
+    """
+    raw(path)
+    header = struct.pack(">6sH32s32s32sII", b"LUKS\xba\xbe", 1, b"aes", b"xts-plain64", b"sha256", 4096, 64)
+    return patched(path, 0, header)
 
 
 def with_descriptor(path: Path, text: str) -> Path:
