@@ -50,6 +50,10 @@ class Connections:
         self._hostvars = hostvars
         self._become_method = str(action._task.become_method or C.DEFAULT_BECOME_METHOD)
 
+    def __contains__(self, host: str) -> bool:
+        """Whether the inventory of the play has the host."""
+        return host in self._hostvars
+
     def variables(self, host: str) -> dict[str, Any]:
         """The variables of the host that Ansible itself reads when it connects and runs a module.
 

@@ -15,7 +15,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils.ahead import PREFIX, Ahead
 from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     FROM_HOSTS,
@@ -34,7 +35,6 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     Timeout,
 )
 
-PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
 RUSH_TRIES = 8
 RUSH_SIGNS = ("kex_exchange_identification", "ssh_exchange_identification", "Session open refused by peer")
@@ -99,6 +99,14 @@ class Rpc:
         self._action = action
         self._connections = Connections(action, task_vars["hostvars"])
         self._identities = identities
+        self._ahead = Ahead(self._connections)
+
+    def expect(self, hosts: Iterable[str], module: str, *, packed: bool = True) -> None:
+        """Get hosts ready for a call of a module that is about to come, and return at once. It changes nothing.
+
+        :param packed: pack the module too; not beside work of this process itself.
+        """
+        self._ahead.expect(hosts, module, packed=packed)
 
     def call(self, call: Call) -> list[dict[str, Any]]:
         """The results of one call, in the order of its operations.
@@ -120,10 +128,13 @@ class Rpc:
                 raise failure(reply.host, result)
         return reply.results
 
-    def map(self, calls: Sequence[Call]) -> list[Reply]:
-        """Run all calls at once; a failing host never stops the others, and replies keep the order of the calls."""
+    def map(self, calls: Sequence[Call], *, meanwhile: Callable[[], None] = lambda: None) -> list[Reply]:
+        """Run all calls at once; a failing host never stops the others, and replies keep the order of the calls.
+
+        :param meanwhile: done once while the hosts work, such as :meth:`expect` for the calls that come next.
+        """
         known, strangers = self._acquainted(calls)
-        met = self._run([call for call in calls if call.host not in strangers], known)
+        met = self._run([call for call in calls if call.host not in strangers], known, meanwhile)
         in_order = iter(met)
         return [
             Reply(call.host, error=strangers[call.host]) if call.host in strangers else next(in_order) for call in calls
@@ -146,7 +157,12 @@ class Rpc:
                 known[call.host] = reply.identity
         return known, strangers
 
-    def _run(self, calls: Sequence[Call], known: Mapping[str, str | None]) -> list[Reply]:
+    def _run(
+        self,
+        calls: Sequence[Call],
+        known: Mapping[str, str | None],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> list[Reply]:
         replies = [Reply(call.host) for call in calls]
         gate = threading.Semaphore(FAN_OUT)
         threads: list[tuple[threading.Thread, int]] = []
@@ -158,6 +174,7 @@ class Rpc:
             thread = threading.Thread(target=context.run, args=(_gated, gate, work), daemon=True)
             thread.start()
             threads.append((thread, place))
+        meanwhile()
         for thread, place in threads:
             thread.join(calls[place].timeout)
             if thread.is_alive():
@@ -186,7 +203,7 @@ class Rpc:
     def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
         try:
-            normal = self._connections.to(call.host)
+            connected = self._ahead.to(call.host, call.module)
         except CloudError as exc:
             reply.error = exc
             return None
@@ -198,7 +215,7 @@ class Rpc:
             variables = self._connections.variables(call.host)
             return _past_a_rush(
                 lambda: dict(
-                    normal._execute_module(
+                    connected()._execute_module(
                         module_name=PREFIX + call.module, module_args=dict(args), task_vars=variables
                     )
                 )

@@ -45,6 +45,15 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, f
 Failures = dict[str, CloudError]  # by instance id
 
 
+def expect(request: Request, wish: Wanted) -> None:
+    """Have the host of step 3 get ready while steps 1 and 2 are decided.
+
+    :raises BadInput: the inventory has no such host, which is better known before anything is claimed.
+    """
+    if wish.nics:
+        request.rpc.expect([guests.central(request)], "network_backend", packed=False)
+
+
 def finish(request: Request, wish: Wanted, ids: Sequence[str]) -> None:
     """Bring instances in BUILD to life, each on its host or on the next best.
 
@@ -93,7 +102,11 @@ def _network(request: Request, crowd: Sequence[orders.Guest], wires: orders.Wiri
         return {}
     central = guests.central(request)
     request.progress(f"3 network  {len(operations)} objects to {central}")
-    reply = request.rpc.map([Call(central, "network_backend", operations)])[0]
+    next_hosts = sorted({guest.host["name"] for guest in crowd if guest.host})
+    reply = request.rpc.map(
+        [Call(central, "network_backend", operations)],
+        meanwhile=lambda: request.rpc.expect(next_hosts, "compute_backend"),
+    )[0]
     if reply.error is not None:
         return {guest.id: reply.error for guest in crowd}
     owners = {port.record["id"]: guest.id for guest in crowd for port in guest.ports}

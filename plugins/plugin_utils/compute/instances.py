@@ -202,6 +202,7 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Mapping[str, Any]:
     """Do what was planned; returns what the scheduler said, by instance id."""
     said: dict[str, Any] = {}
     if plan.missing or plan.unfinished:
+        boot.expect(request, wish)
         with request.conductor.transaction(lock="placement") as conn:
             said.update(entry.resume(conn, wish, [guest.record for guest in plan.unfinished]))
             if plan.missing:
