@@ -55,7 +55,11 @@ options:
     type: list
     elements: str
   nics:
-    description: The ports in detail, in this order.
+    description:
+      - The ports in detail, in this order.
+      - A port that the instance has is the one meant where it is on the network and has the O(nics[].fixed_ip) and
+        O(nics[].mac_address) that are given; what gives neither means the others of that network in their order.
+        Ports that are missing are attached, those that nothing here means are detached.
     type: list
     elements: dict
     suboptions:
@@ -70,13 +74,17 @@ options:
         description: The MAC address that the port is to have.
         type: str
       security_groups:
-        description: Names or IDs of the security groups of this port, instead of the instance's O(security_groups).
+        description:
+          - Names or IDs of the security groups of this port, instead of the instance's O(security_groups).
+          - They change in place.
         type: list
         elements: str
   security_groups:
     description:
-      - Names or IDs of the security groups of the instance's ports.
-      - Without it, the project's group V(default) is used.
+      - Names or IDs of the security groups of all ports of the instance, except for those with
+        O(nics[].security_groups). They change in place.
+      - Without it, a new port gets the project's group V(default), at boot and where a network is attached later,
+        whatever the other ports have; and a port that exists keeps its groups.
     type: list
     elements: str
   key_name:

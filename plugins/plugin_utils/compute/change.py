@@ -150,8 +150,10 @@ def _mark_ports(conn: Any, wish: Wanted, found: Found, one: Difference) -> None:
     """New ports, ports that go, and new groups, each with its mark."""
     for port in one.unplug:
         ports.mark(conn, port.record["id"], UNPLUGGING)
+    unplugged = {port.record["id"] for port in one.guest.ports if port.record["status"] == PLUGGING}
     for key, wanted in one.secgroups.items():
-        ports.mark(conn, key, PENDING)
+        if key not in unplugged:  # such a port is sent to the network anyway, and its guest still lacks it
+            ports.mark(conn, key, PENDING)
         ports.regroup(conn, key, wanted)
     if not one.plug:
         return

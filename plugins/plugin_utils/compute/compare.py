@@ -10,7 +10,7 @@ that was asked is ever ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import ord
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Nic, Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import ChangeRefused
+from ansible_collections.agentless.cloud.plugins.plugin_utils.network.secgroups import DEFAULT
+
+_Row = dict[str, Any]  # a port as a diff shows it
 
 STATUS_OF = {"running": "ACTIVE", "stopped": "SHUTOFF", "rebooted": "ACTIVE"}
 
@@ -28,7 +31,7 @@ class Difference:
     """What must change of one instance.
 
     :param values: new values of the record's columns.
-    :param secgroups: IDs of the security groups that all ports are to have, by port id; only ports that differ.
+    :param secgroups: IDs of the security groups that a port is to have, by port id; only ports that differ.
     :param plug: networks to attach, as (position, nic).
     :param unplug: ports to detach.
     """
@@ -50,18 +53,24 @@ def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
     values = _values(wish, guest.record)
     changes = [Change(key, guest.record[key], value) for key, value in values.items()]
     present = [port for port in guest.ports if not port.going]
-    plug, unplug = _networks(wish, found, present)
-    kept = [port for port in present if port not in unplug]
-    if plug or unplug:
-        before = [port.network["name"] for port in present]
-        after = [port.network["name"] for port in kept]
-        changes.append(
-            Change("networks", before, after + [found.networks[nic.network]["name"] for _position, nic in plug])
-        )
-    groups = _secgroups(wish, found, kept)
-    if groups:
-        names = sorted({found.secgroups[name]["name"] for name in wish.security_groups or ()})
-        changes.append(Change("security_groups", _group_names(kept), names))
+    kept, plug = _pair(wish, found, present)
+    unplug = [port for port in present if port.record["id"] not in kept]
+    groups: dict[str, list[str]] = {}
+    after = []
+    for port in present:
+        key = port.record["id"]
+        if key not in kept:
+            continue
+        wanted = _groups(wish, found, kept[key])
+        if wanted is not None and sorted(wanted) != sorted(port.secgroup_ids):
+            groups[key] = sorted(wanted)
+        after.append(_row(port.network, _addresses(port), port.secgroup_names if wanted is None else wanted.values()))
+    for _position, nic in plug:
+        wanted = _groups(wish, found, nic)
+        addresses = [nic.fixed_ip] if nic.fixed_ip else []
+        after.append(_row(found.networks[nic.network], addresses, [DEFAULT] if wanted is None else wanted.values()))
+    if plug or unplug or groups:
+        changes += _wire_changes([_row(p.network, _addresses(p), p.secgroup_names) for p in present], after)
     return Difference(guest, values, groups, plug, unplug, changes)
 
 
@@ -163,24 +172,33 @@ def _values(wish: Wanted, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _networks(
+def _pair(
     wish: Wanted, found: Found, present: Sequence[orders.Port]
-) -> tuple[list[tuple[int, Nic]], list[orders.Port]]:
-    """Ports to add and to take away, so that each network has as many ports as the wish names."""
+) -> tuple[dict[str, Nic | None], list[tuple[int, Nic]]]:
+    """Which nic of the wish each port that stays is, by port id, and the nics that are to be added with their position.
+
+    Each network keeps as many ports as the wish names. Without any nic in the wish every port stays.
+    """
     if wish.nics is None:
-        return [], []
+        return {port.record["id"]: None for port in present}, []
     left = list(present)
-    plug: list[tuple[int, Nic]] = []
-    position = max((port.record["position"] for port in present), default=-1)
-    for nic in wish.nics:
-        network = found.networks[nic.network]
-        fitting = next((port for port in left if port.network["id"] == network["id"] and _fits(port, nic)), None)
-        if fitting is not None:
+    kept: dict[str, Nic | None] = {}
+    missing: list[int] = []
+    # A nic that names an address chooses first: one that names none would do with any port of its network.
+    for place, nic in sorted(enumerate(wish.nics), key=lambda numbered: not _particular(numbered[1])):
+        key = found.networks[nic.network]["id"]
+        fitting = next((port for port in left if port.network["id"] == key and _fits(port, nic)), None)
+        if fitting is None:
+            missing.append(place)
+        else:
             left.remove(fitting)
-            continue
-        position += 1
-        plug.append((position, nic))
-    return plug, left
+            kept[fitting.record["id"]] = nic
+    first = max((port.record["position"] for port in present), default=-1) + 1
+    return kept, [(first + number, wish.nics[place]) for number, place in enumerate(sorted(missing))]
+
+
+def _particular(nic: Nic) -> bool:
+    return nic.fixed_ip is not None or nic.mac_address is not None
 
 
 def _fits(port: orders.Port, nic: Nic) -> bool:
@@ -189,17 +207,33 @@ def _fits(port: orders.Port, nic: Nic) -> bool:
     return same_mac and (nic.fixed_ip is None or nic.fixed_ip in addresses)
 
 
-def _secgroups(wish: Wanted, found: Found, ports: Sequence[orders.Port]) -> dict[str, list[str]]:
-    if wish.security_groups is None:
-        return {}
-    wanted = sorted(found.secgroups[name]["id"] for name in wish.security_groups)
-    own = {found.networks[nic.network]["id"] for nic in wish.nics or () if nic.security_groups is not None}
-    return {
-        port.record["id"]: wanted
-        for port in ports
-        if port.network["id"] not in own and sorted(port.secgroup_ids) != wanted
-    }
+def _groups(wish: Wanted, found: Found, nic: Nic | None) -> dict[str, str] | None:
+    """Names by id of the groups that the wish gives a port: the nic's own, else the instance's; None: it gives none."""
+    own = None if nic is None else nic.security_groups
+    names = wish.security_groups if own is None else own
+    return None if names is None else {found.secgroups[name]["id"]: found.secgroups[name]["name"] for name in names}
 
 
-def _group_names(ports: Sequence[orders.Port]) -> list[str]:
-    return sorted({name for port in ports for name in port.secgroup_names})
+def _wire_changes(before: Sequence[_Row], after: Sequence[_Row]) -> list[Change]:
+    """What a diff shows of ports: their networks, all their groups, and each port where those two do not say it all."""
+    changes = []
+    even = True
+    groups = []
+    for side in (before, after):
+        groups.append(sorted({name for row in side for name in row["security_groups"]}))
+        even = even and all(row["security_groups"] == groups[-1] for row in side)
+    networks = [[row["network"] for row in side] for side in (before, after)]
+    for what, (old, new) in (("networks", networks), ("security_groups", groups)):
+        if old != new:
+            changes.append(Change(what, old, new))
+    if not even or not changes:
+        changes.append(Change("nics", list(before), list(after)))
+    return changes
+
+
+def _row(network: Mapping[str, Any], addresses: Sequence[str], groups: Iterable[str]) -> _Row:
+    return {"network": network["name"], "addresses": list(addresses), "security_groups": sorted(groups)}
+
+
+def _addresses(port: orders.Port) -> list[str]:
+    return [address["address"] for address in port.addresses]

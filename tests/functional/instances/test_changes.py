@@ -40,7 +40,7 @@ def thrice(cloud: Cloud, *wishes: dict[str, Any], settles: bool = True) -> list[
         assert check["diff"] == done["diff"], wish
         assert again["changed"] is not settles, wish
         assert ("diff" in again) is not settles, wish
-        for key in ("name", "metadata", "tags", "status", *(["security_groups"] if "security_groups" in wish else [])):
+        for key in ("name", "metadata", "tags", "status", "security_groups"):
             assert check.get("instance", {}).get(key, MISSING) in (done.get("instance", {}).get(key), MISSING), key
         real.append(done)
     return real
@@ -131,6 +131,42 @@ def test_in_place_changes_are_predicted_done_and_settled(clean: Cloud) -> None:
     thrice(cloud, {"state": "rebooted"}, settles=False)
     thrice(cloud, {"state": "absent"})
     assert cloud.left_over() == {}
+
+
+def test_groups_of_ports_attached_later_and_of_each_port(clean: Cloud) -> None:
+    """A nic without groups gets the project's ``default``, whatever the others have; each port's change in place."""
+    cloud = clean
+    both = ["front", "back"]
+
+    def groups() -> dict[str, set[str]]:
+        return {network: holders(cloud, "Port_Group", port) for network, port in of_database(cloud).items()}
+
+    thrice(cloud, {**BOOT, "security_groups": ["ping"]})
+    (added,) = thrice(cloud, {"networks": both})
+    assert added["instance"]["security_groups"] == ["default", "ping"]
+    assert groups() == {"front": {"ping"}, "back": {"default"}}
+    before = of_database(cloud)
+    own = [{"network": "front", "security_groups": ["default"]}, {"network": "back", "security_groups": ["ping"]}]
+    (swapped,) = thrice(cloud, {"nics": own})
+    assert set(swapped["diff"]["after"]) == {"nics"}
+    assert groups() == {"front": {"default"}, "back": {"ping"}}
+    thrice(cloud, {"nics": [own[0], {"network": "back"}], "security_groups": []})
+    assert groups() == {"front": {"default"}, "back": set()}
+    thrice(cloud, {"networks": both, "security_groups": ["ping"]})
+    assert of_database(cloud) == before, "every port stayed"
+    check_wires(cloud, {"front", "back"}, {"ping"})
+
+
+def test_a_port_not_yet_plugged_is_plugged_also_when_its_groups_change(clean: Cloud) -> None:
+    cloud = clean
+    assert cloud.tasks(task(**BOOT)).returncode == 0
+    later = {"state": "present", "networks": ["front", "back"]}
+    killed = cloud.tasks(task(**later), AGENTLESS_FAULT="3:killed@instance")
+    assert killed.returncode != 0, "the third effect is the call that plugs"
+    assert cloud.ask("SELECT count(*) FROM ports WHERE status = 'PLUGGING'") == [(1,)]
+    mended = cloud.tasks(task(**later, security_groups=["ping"]))
+    assert mended.returncode == 0, mended.output
+    check_wires(cloud, {"front", "back"}, {"ping"})
 
 
 def test_what_cannot_change_in_place_is_refused(clean: Cloud) -> None:
