@@ -24,7 +24,6 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
 
 PREFIX = "agentless.cloud."
-SHARED = "ssh"  # the transport whose connections later commands share (ControlPersist)
 MOST = 32  # hosts got ready at once; more would only queue on the controller's cores
 
 
@@ -57,10 +56,12 @@ class Ahead:
         """
         waiting = self._waiting.pop((host, module), None)
         normal = waiting.normal if waiting else self._connections.to(host)
-        if module not in self._packed:
-            self._packed.add(module)
-            _pack(normal, module, self._connections.variables(host))
-        return waiting.ready if waiting else lambda: normal
+        if module in self._packed:
+            return waiting.ready if waiting else lambda: normal
+        self._packed.add(module)
+        waiting = waiting or _Host(normal)  # the connection opens beside the packing
+        _pack(normal, module, self._connections.variables(host))
+        return waiting.ready
 
 
 class _Host:
@@ -68,7 +69,7 @@ class _Host:
         self.normal = normal
         self._failure: AnsibleConnectionFailure | None = None
         self._threads: list[threading.Thread] = []
-        if normal._connection.transport == SHARED:
+        if _shared(normal._connection):
             self.also(self._open)
 
     def also(self, work: Callable[[], None]) -> None:
@@ -97,6 +98,14 @@ class _Host:
             self._failure = exc
         except AnsibleError:
             return  # as above
+
+
+def _shared(connection: Any) -> bool:
+    """Whether later commands go over the connection that a first one opened. Else opening ahead would open one more."""
+    options = ("ssh_args", "ssh_common_args", "ssh_extra_args")
+    return connection.transport == "ssh" and any(
+        "controlpersist" in (connection.get_option(name) or "").lower() for name in options
+    )
 
 
 def _pack(normal: ActionBase, module: str, variables: Mapping[str, Any]) -> None:
