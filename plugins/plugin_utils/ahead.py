@@ -23,12 +23,11 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
 
-PREFIX = "agentless.cloud."
 MOST = 32  # hosts got ready at once; more would only queue on the controller's cores
 
 
 class Ahead:
-    """The hosts of one task that are being got ready."""
+    """The hosts of one task that are being got ready. Modules go by their full names."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -111,6 +110,6 @@ def _shared(connection: Any) -> bool:
 def _pack(normal: ActionBase, module: str, variables: Mapping[str, Any]) -> None:
     """Have Ansible pack a module; it keeps the package for the rest of the run."""
     try:
-        normal._configure_module(PREFIX + module, {}, dict(variables))
+        normal._configure_module(module, {}, dict(variables))
     except AnsibleError:
         return  # as above

@@ -23,7 +23,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
-from ansible_collections.agentless.cloud.plugins.plugin_utils.ahead import PREFIX, Ahead
+from ansible_collections.agentless.cloud.plugins.plugin_utils.ahead import Ahead
 from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     FROM_HOSTS,
@@ -35,6 +35,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     Timeout,
 )
 
+PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
 RUSH_TRIES = 8
 RUSH_SIGNS = ("kex_exchange_identification", "ssh_exchange_identification", "Session open refused by peer")
@@ -106,7 +107,7 @@ class Rpc:
 
         :param packed: pack the module too; not beside work of this process itself.
         """
-        self._ahead.expect(hosts, module, packed=packed)
+        self._ahead.expect(hosts, PREFIX + module, packed=packed)
 
     def call(self, call: Call) -> list[dict[str, Any]]:
         """The results of one call, in the order of its operations.
@@ -203,7 +204,7 @@ class Rpc:
     def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
         try:
-            connected = self._ahead.to(call.host, call.module)
+            connected = self._ahead.to(call.host, PREFIX + call.module)
         except CloudError as exc:
             reply.error = exc
             return None
