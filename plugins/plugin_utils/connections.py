@@ -10,11 +10,14 @@ The connection plugin, variables, become and interpreter are those of the host c
   on the host and a call is one SSH round trip instead of four;
 - the interpreter is ``/usr/bin/python3`` unless the host's variables say otherwise: libvirt's and OVN's Python
   bindings are packages of the system's Python, and discovery costs a round trip;
-- SSH sends keep-alives, so that a host that dies in the middle of a call is noticed in seconds.
+- SSH sends keep-alives, so that a host that dies in the middle of a call is noticed in seconds. They belong to the
+  connection that is shared (ControlPersist), so that one that the play opened without them is not used: ours has a
+  socket of its own. Where the configuration itself asks for keep-alives, or names the socket, both share one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -128,6 +131,17 @@ def _tune(connection: Any, variables: Mapping[str, Any]) -> None:
     names = connection.get_options() if hasattr(connection, "get_options") else {}
     if "pipelining" in names and not {"ansible_pipelining", "ansible_ssh_pipelining"} & set(variables):
         connection.set_option("pipelining", True)
-    if "ssh_extra_args" in names:
-        given = connection.get_option("ssh_extra_args") or ""
-        connection.set_option("ssh_extra_args", f"{given} {KEEP_ALIVE}".strip())
+    if "ssh_common_args" in names:  # common to ssh and sftp: whichever comes first opens what both share
+        given = [connection.get_option(name) or "" for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")]
+        said = " ".join(given).lower()
+        if "serveraliveinterval" in said:
+            return
+        connection.set_option("ssh_common_args", f"{given[1]} {KEEP_ALIVE}".strip())
+        if not connection.get_option("control_path") and "controlpath" not in said:
+            connection.set_option("control_path", _own_socket(connection))
+
+
+def _own_socket(connection: Any) -> str:
+    """Where SSH listens for our calls to this host; no longer than Ansible's own, since a socket's path has a limit."""
+    whom = "-".join(str(connection.get_option(name)) for name in ("host", "port", "remote_user"))
+    return "%(directory)s/" + hashlib.sha256(f"agentless-{whom}".encode()).hexdigest()[:10]

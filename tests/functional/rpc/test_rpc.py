@@ -15,6 +15,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,7 +71,13 @@ class Bus:
         self.core, self.inventory, self.folder = core, inventory, folder
         self.book = folder / "book.json"
 
-    def __call__(self, *calls: dict[str, Any], options: tuple[str, ...] = (), **environ: str) -> dict[str, Any]:
+    def __call__(
+        self,
+        *calls: dict[str, Any],
+        options: tuple[str, ...] = (),
+        before: dict[str, Any] | None = None,
+        **environ: str,
+    ) -> dict[str, Any]:
         for part in ("action_plugins", "library"):
             (self.folder / part).exists() or (self.folder / part).symlink_to(HERE / part)
         play = [
@@ -87,7 +94,7 @@ class Bus:
                 ],
             }
         ]
-        (self.folder / "play.yml").write_text(json.dumps(play))
+        (self.folder / "play.yml").write_text(json.dumps([before, *play] if before else play))
         (self.folder / "out.json").unlink(missing_ok=True)
         done = subprocess.run(
             [self.core / "ansible-playbook", "-i", self.inventory, *options, self.folder / "play.yml"],
@@ -142,6 +149,25 @@ def test_an_unreachable_host_is_named(bus: Bus, tmp_path: pathlib.Path) -> None:
     assert dead["error"] == "HostUnreachable"
     assert "dead" in dead["msg"]
     assert alive["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "connections"),
+    [("", 2), ("-o ServerAliveInterval=9", 1), ("-o ControlPath={folder}/given", 1)],
+    ids=["as Ansible comes", "with keep-alives of the user", "with a socket of the user"],
+)
+def test_calls_share_no_connection_that_the_play_opened_without_keep_alives(
+    bus: Bus, arguments: str, connections: int
+) -> None:
+    with tempfile.TemporaryDirectory() as sockets:  # the path of a socket is to be short
+        environ = {
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+            "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist=30s {arguments.format(folder=sockets)}",
+        }
+        first = {"hosts": "a", "gather_facts": False, "tasks": [{"ping": {}}]}
+        out = bus(call("a", {"op": "whoami"}), before=first, **environ)
+        assert out["replies"][0]["error"] is None
+        assert len(os.listdir(sockets)) == connections
 
 
 def test_become_and_interpreter_are_those_of_the_host(bus: Bus, tmp_path: pathlib.Path) -> None:
