@@ -17,7 +17,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from agentless_lab import cgroups, guest, lab, network, rootfs  # noqa: E402
+from agentless_lab import cache, cgroups, guest, lab, network, rootfs  # noqa: E402
 from agentless_lab.system import LabError, state_root, write  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
@@ -83,6 +83,12 @@ def test_hosts_reach_each_other_by_name(up: dict[str, Any]) -> None:
     command = ["ssh", *options, "-o", f"ProxyCommand={through}", "root@b", "hostname"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.strip() == "b"
+
+
+@pytest.mark.lab
+def test_the_cache_knows_what_running_hosts_lie_on(up: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")  # the mounts alone tell
+    assert {rootfs.path("full").name, rootfs.pool().name} <= cache.in_use()
 
 
 @pytest.mark.lab

@@ -87,7 +87,7 @@ def _build(options: argparse.Namespace) -> None:
     if options.prune and lab.names():
         raise LabError("labs are up, and their disks lie over the cache: take them down before pruning it")
     if options.prune:
-        for gone in rootfs.prune():
+        for gone in [*rootfs.prune(), *guest.prune()]:
             print(f"removed {gone}", file=sys.stderr)
         return
     print(rootfs.build(options.flavor, again=options.again))

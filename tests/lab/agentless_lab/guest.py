@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from agentless_lab import rootfs
+from agentless_lab import cache, rootfs
 from agentless_lab.system import GUEST_PREREQUISITES, LabError, cache_root, lock, require, run, write
 
 SOURCES = Path(__file__).resolve().parent.parent / "guest"
@@ -48,7 +48,7 @@ LABEL guest
 def image(kernel: str = "cloud", form: str = "qcow2") -> Path:
     """Return the disk image, making it first when it is not there."""
     rootfs.build("full")
-    target = cache_root() / f"guest-{kernel}-{_key(kernel)}.{form}"
+    target = cache.use(_path(kernel, form))
     if target.exists():
         return target
     require(GUEST_PREREQUISITES)
@@ -60,7 +60,22 @@ def image(kernel: str = "cloud", form: str = "qcow2") -> Path:
                 _make(Path(temporary), kernel)
                 for each in FORMATS:
                     os.replace(Path(temporary) / f"disk.{each}", target.with_suffix(f".{each}"))
+            cache.prune("guest", _present())
     return target
+
+
+def prune() -> list[Path]:
+    """Remove the images that no present recipe names; return what went."""
+    with lock(cache_root() / "guest.lock"):
+        return cache.prune("guest", _present(), kept=0, resting=0)
+
+
+def _present() -> list[Path]:
+    return [_path(kernel, form) for kernel in KERNELS for form in FORMATS]
+
+
+def _path(kernel: str, form: str) -> Path:
+    return cache_root() / f"guest-{kernel}-{_key(kernel)}.{form}"
 
 
 def _key(kernel: str) -> str:

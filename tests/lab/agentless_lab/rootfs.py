@@ -10,6 +10,7 @@ import shutil
 from email.utils import formatdate
 from pathlib import Path
 
+from agentless_lab import cache
 from agentless_lab.system import LabError, cache_root, lock, run, write
 
 SUITE = "bookworm"
@@ -81,6 +82,7 @@ ONLY_IN_POOL = [
     "thin-provisioning-tools",
 ]
 FLAVORS = {"full": BASE + SERVICES, "bare": BASE}
+KINDS = "root|pool"  # what is kept in the cache from here
 
 # Roles have to enable, configure and start these; the cache carries only their files.
 LEFT_TO_ROLES = [
@@ -184,7 +186,8 @@ def pool() -> Path:
 
 def build(flavor: str, *, again: bool = False) -> Path:
     """Return the tree of a flavor, making it first when it is not there."""
-    target = path(flavor)
+    target = cache.use(path(flavor))
+    cache.use(pool())
     if target.is_dir() and pool().is_dir() and not again:
         return target
     if flavor != "full":
@@ -202,22 +205,20 @@ def build(flavor: str, *, again: bool = False) -> Path:
             _swap(temporary / "pool", pool())
         _swap(temporary / "root", target)
         _remove(temporary)
+        cache.prune(KINDS, _present())
     return target
 
 
 def prune() -> list[Path]:
-    """Remove trees and packages that no present recipe names; return what went."""
-    keep = {path(flavor) for flavor in FLAVORS} | {pool()}
+    """Remove trees and packages that no present recipe names and no running host uses; return what went."""
     with lock(cache_root() / "build.lock"):
-        old = [
-            entry
-            for pattern in ("root-*", "pool-*", "part-root-*", "old-*")
-            for entry in cache_root().glob(pattern)
-            if entry not in keep
-        ]
-        for entry in old:
-            _remove(entry)
-    return old
+        for left in cache_root().glob("part-root-*"):
+            _remove(left)
+        return cache.prune(KINDS, _present(), kept=0, resting=0)
+
+
+def _present() -> list[Path]:
+    return [*(path(flavor) for flavor in FLAVORS), pool()]
 
 
 def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
