@@ -76,6 +76,7 @@ class Bus:
         *calls: dict[str, Any],
         options: tuple[str, ...] = (),
         before: dict[str, Any] | None = None,
+        ahead: dict[str, Any] | None = None,
         **environ: str,
     ) -> dict[str, Any]:
         for part in ("action_plugins", "library"):
@@ -86,7 +87,7 @@ class Bus:
                 "gather_facts": False,
                 "connection": "local",
                 "tasks": [
-                    {"rpc_probe": {"book": str(self.book), "calls": list(calls)}, "register": "out"},
+                    {"rpc_probe": {"book": str(self.book), "calls": list(calls), **(ahead or {})}, "register": "out"},
                     {
                         "copy": {"dest": str(self.folder / "out.json"), "content": "{{ out | to_json }}"},
                         "check_mode": False,
@@ -168,6 +169,37 @@ def test_calls_share_no_connection_that_the_play_opened_without_keep_alives(
         out = bus(call("a", {"op": "whoami"}), before=first, **environ)
         assert out["replies"][0]["error"] is None
         assert len(os.listdir(sockets)) == connections
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sockets"),
+    [({"expect": ["b"]}, 2), ({"expect": ["a", "b"], "packed": True}, 2), ({"next": ["b"]}, 2), ({}, 1)],
+    ids=["opened", "opened and packed", "meanwhile", "nothing"],
+)
+def test_a_host_is_ready_before_it_is_called(bus: Bus, ahead: dict[str, Any], sockets: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = bus(call("a", {"op": "sleep", "seconds": 2}), ahead=ahead, ANSIBLE_SSH_CONTROL_PATH_DIR=folder)
+        assert [reply["error"] for reply in out["replies"]] == [None] * len(out["replies"])
+        assert len(os.listdir(folder)) == sockets
+
+
+@pytest.mark.parametrize("ahead", [{"expect": ["dead", "nowhere"]}, {"next": ["dead", "nowhere"]}])
+def test_a_dead_host_that_was_expected_is_named_when_it_is_called(
+    bus: Bus, tmp_path: pathlib.Path, ahead: dict[str, Any]
+) -> None:
+    extra = tmp_path / "dead.yml"
+    extra.write_text("all: {hosts: {dead: {ansible_host: 127.0.0.1, ansible_port: 9}}}")
+    out = bus(
+        call("a", {"op": "whoami"}),
+        *([call("dead", {"op": "whoami"}), call("nowhere", {"op": "whoami"})] if "expect" in ahead else []),
+        ahead=ahead,
+        options=("-i", str(extra)),
+    )
+    assert [(r["host"], r["error"]) for r in out["replies"]] == [
+        ("a", None),
+        ("dead", "HostUnreachable"),
+        ("nowhere", "BadInput"),
+    ]
 
 
 def test_become_and_interpreter_are_those_of_the_host(bus: Bus, tmp_path: pathlib.Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import time
@@ -34,7 +35,10 @@ class Book:
 
 
 class ActionModule(ActionBase):
-    """``rpc_probe: {calls: [{host, operations, timeout}], book: path}``."""
+    """``rpc_probe: {calls: [{host, operations, timeout}], book: path}``.
+
+    ``expect``: hosts got ready before the calls; ``next``: hosts got ready meanwhile, and then called likewise.
+    """
 
     _requires_connection = False
     _supports_check_mode = True
@@ -49,7 +53,10 @@ class ActionModule(ActionBase):
             for call in args["calls"]
         ]
         start = time.monotonic()
-        replies = bus.map(calls)
+        bus.expect(args.get("expect", ()), "probe_backend", packed=bool(args.get("packed")))
+        replies = bus.map(calls, meanwhile=lambda: bus.expect(args.get("next", ()), "probe_backend"))
+        if "next" in args:
+            replies += bus.map([dataclasses.replace(calls[0], host=host) for host in args["next"]])
         return {
             **result,
             "seconds": time.monotonic() - start,
