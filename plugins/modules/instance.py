@@ -30,6 +30,8 @@ options:
   state:
     description:
       - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one.
+      - With V(running) and V(stopped) the host is asked whether the guest runs. V(present) asks nobody and leaves the
+        guest's power as it is.
       - V(stopped) shuts the guest down through ACPI, and pulls the plug after O(timeout). An instance that does not
         exist is created and left off.
       - V(rebooted) restarts the guest, every time the task runs.
@@ -190,16 +192,19 @@ instance:
       type: str
       returned: always
     status:
-      description: Where its life stands, in Nova's words.
+      description: Where its life stands, in Nova's words, as the database records it.
       type: str
       returned: always
       sample: ACTIVE
     power_state:
-      description: What the hypervisor said last, V(running) or V(shutdown).
+      description:
+        - V(running) or V(shutdown), as the last task left it that booted, started, stopped or rebooted the guest.
+        - A guest that was halted from inside, crashed or was started on its host since then is not noticed.
+          O(state=running) in check mode asks the host, and is changed when the guest is off.
       type: str
       returned: always
     compute_host:
-      description: Inventory name of the host it runs on.
+      description: Inventory name of the host on which it is placed.
       type: str
       returned: always
     cell:

@@ -12,7 +12,10 @@ module: instance_info
 short_description: List instances
 version_added: 0.1.0
 description:
-  - Returns the instances of a project as the database records them. No host is asked.
+  - Returns the instances of a project as the database records them. No host is asked, so that C(status) and
+    C(power_state) are what the last task left; whether a guest runs at this moment only its host knows.
+  - To ask it, run M(agentless.cloud.instance) with O(agentless.cloud.instance#module:state=running) in check mode. It
+    is changed when the guest is off.
 extends_documentation_fragment:
   - agentless.cloud.attributes
   - agentless.cloud.info
@@ -27,10 +30,17 @@ EXAMPLES = r"""
   agentless.cloud.instance_info:
   register: listed
 
-- name: Names of those that run on one host
+- name: Names of those that are placed on one host
   agentless.cloud.instance_info:
     query: "[?compute_host=='kvm1'].name"
   register: on_kvm1
+
+- name: See whether a guest runs at this moment
+  agentless.cloud.instance:
+    name: web1
+    state: running
+  check_mode: true
+  register: asked # asked is changed: it is off
 """
 
 RETURN = r"""

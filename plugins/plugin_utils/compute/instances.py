@@ -256,6 +256,7 @@ def _predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
         shown[one.guest.name].update({c.what: c.after for c in one.changes if c.what == "security_groups"})
     for guest in [*plan.power, *plan.unfinished]:
         shown[guest.name]["status"] = compare.STATUS_OF.get(wish.state, "ACTIVE")
+        shown[guest.name]["power_state"] = "shutdown" if wish.state == "stopped" else "running"
     rows = [shown.get(name) or _sketch(wish, plan, name) for name in wish.names]
     values: dict[str, Any] = {"instance": rows[0]}
     if wish.counted:

@@ -40,7 +40,7 @@ def thrice(cloud: Cloud, *wishes: dict[str, Any], settles: bool = True) -> list[
         assert check["diff"] == done["diff"], wish
         assert again["changed"] is not settles, wish
         assert ("diff" in again) is not settles, wish
-        for key in ("name", "metadata", "tags", "status", "security_groups"):
+        for key in ("name", "metadata", "tags", "status", "power_state", "security_groups"):
             assert check.get("instance", {}).get(key, MISSING) in (done.get("instance", {}).get(key), MISSING), key
         real.append(done)
     return real
@@ -221,8 +221,11 @@ def test_what_somebody_did_behind_our_back(clean: Cloud) -> None:
 
     cloud.host(host, f"virsh destroy {key}")
     before = cloud.digest()
-    seen = cloud.tasks(task(state="present"), task(state="running"), options=("--check",))
-    assert [result["changed"] for result in seen.results] == [False, True], seen.output
+    listed = {"agentless.cloud.instance_info": {"name": NAME, "query": "[].power_state"}}
+    seen = cloud.tasks(task(state="present"), task(state="running"), listed, options=("--check",))
+    assert [result["changed"] for result in seen.results] == [False, True, False], seen.output
+    assert seen.results[0]["instance"]["power_state"] == "running", "on record, as documented: nobody was asked"
+    assert seen.last["instances"] == ["running"]
     assert cloud.digest() == before
     started = cloud.tasks(task(state="present"), task(state="running"), task(state="running"))
     assert [result["changed"] for result in started.results] == [False, True, False], started.output
