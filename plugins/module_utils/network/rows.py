@@ -21,7 +21,7 @@ HOSTNAME = "agentless:hostname"
 
 LEASE_TIME = "43200"
 NO_GATEWAY = "169.254.0.1"  # who answers DHCP on a subnet without a gateway; link-local, so it is nobody's address
-_PHYSICAL = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+PHYSICAL = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 MTU = 1442  # 1500 less what Geneve over IPv4 adds (58 bytes)
 
@@ -58,7 +58,7 @@ def provider_columns(operation: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind not in ("flat", "vlan"):
         raise values.refused("provider network_type", kind, "is not one of geneve, flat, vlan")
     physical = provider.get("physical_network")
-    if not isinstance(physical, str) or not _PHYSICAL.match(physical):
+    if not isinstance(physical, str) or not PHYSICAL.match(physical):
         raise values.refused("provider physical_network", physical, "is not the name of a physical network")
     tag = [values.number(provider.get("segmentation_id"), "segmentation_id", 1, 4094)] if kind == "vlan" else []
     tied = {NETWORK: values.uuid_text(operation.get("id"))}

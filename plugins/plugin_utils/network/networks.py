@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.module_utils.network.rows import MTU
+from ansible_collections.agentless.cloud.plugins.module_utils.network.rows import MTU, PHYSICAL
 from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
@@ -27,6 +27,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.network import cen
 Record = dict[str, Any]
 
 IN_OVN = Change("ovn", "not as recorded", "as recorded")
+IPV4_MTU, IPV6_MTU, LARGEST_MTU = 68, 1280, 65535  # RFC 791, RFC 8200
 _PLAIN = ("mtu", "external", "shared", "port_security_enabled")
 _PROVIDER = ("network_type", "physical_network", "segmentation_id")
 _SHOWN = ("id", "name", "project_id", *_PLAIN)
@@ -106,6 +107,7 @@ def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
     found = _own(conn, args["name"], project["id"])
     given = None if args.get("subnets") is None else [subnets.normalized(item) for item in args["subnets"]]
     subnets.apart(given or ())
+    _carried(args.get("mtu"), given or ())
     values = {key: args[key] for key in _PLAIN if args.get(key) is not None}
     provider = _provider(args)
     if found is None:
@@ -122,6 +124,8 @@ def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
     for key, differing in altered.items():
         what = f"subnet {by_id[key]['cidr']}"
         changes += [Change(f"{what} {column}", by_id[key][column], value) for column, value in differing.items()]
+    for item in dropped:
+        _unused(conn, item)
     changes += [Change(f"subnet {item['cidr']}", item["cidr"], None) for item in dropped]
     return Plan(project["id"], found, values, changes, added, altered, dropped)
 
@@ -184,7 +188,6 @@ def _carried_out(conn: sa.Connection, plan: Plan) -> Record:
         # also when only subnets change: the network's generation stands for them too
         network = records.update(conn, tables.networks, network["id"], **plan.values)
     for part in plan.dropped:
-        _unused(conn, part)
         records.delete(conn, tables.subnets, part["id"])
     for key, values in plan.altered.items():
         records.update(conn, tables.subnets, key, **values)
@@ -243,11 +246,20 @@ def _predicted(plan: Plan, before: tuple[Record, Sequence[Record]]) -> Record:
     return {key: value for key, value in whole.items() if key not in unknown}
 
 
+def _carried(mtu: int | None, given: Sequence[Mapping[str, Any]]) -> None:
+    """The packet size is one that guests can have."""
+    least = IPV6_MTU if any(item["ip_version"] == 6 for item in given) else IPV4_MTU
+    if mtu is not None and not least <= mtu <= LARGEST_MTU:
+        raise BadInput(f"mtu is {mtu}; with these subnets it must be from {least} to {LARGEST_MTU}.")
+
+
 def _provider(args: Mapping[str, Any]) -> Record | None:
     given: Record = {key: args.get(f"provider_{key}") for key in _PROVIDER}
     if all(value is None for value in given.values()):
         return None
     kind = given["network_type"]
+    if given["physical_network"] and not PHYSICAL.fullmatch(given["physical_network"]):
+        raise BadInput("provider_physical_network has up to 64 letters, digits, dots, dashes and underscores.")
     if kind not in ("flat", "vlan") or not given["physical_network"]:
         raise BadInput("A provider network needs provider_network_type flat or vlan and provider_physical_network.")
     if (kind == "vlan") != (given["segmentation_id"] is not None):

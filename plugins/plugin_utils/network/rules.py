@@ -26,6 +26,7 @@ KEY = (
     "remote_group_id",
 )
 _ALIASES = {"any": None, "0": None, "6": "tcp", "17": "udp", "132": "sctp", "1": "icmp", "58": "icmpv6"}
+_ANY = "00000000-0000-0000-0000-000000000000"
 _PORTS = ("tcp", "udp", "sctp")
 
 
@@ -54,9 +55,10 @@ def normalized(given: Mapping[str, Any], groups: Mapping[str, str]) -> Rule:
         "description": given.get("description"),
     }
     try:
-        acls.match("ag_x", rule)
+        # A group that names itself may not exist yet; the ids of groups are ours, so any stands for them here.
+        acls.match("ag_x", {**rule, "remote_group_id": _ANY if remote else None})
     except BackendError as exc:
-        raise BadInput(f"The rule {text(rule)} cannot be: {exc.msg}") from exc
+        raise BadInput(f"The rule {text({**rule, 'remote_group': remote})} cannot be: {exc.msg}") from exc
     return rule
 
 

@@ -19,6 +19,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Subnet = dict[str, Any]
 
+_KEPT = (
+    ("0.0.0.0/8", "unspecified"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/96", "unspecified and loopback"),
+    ("::ffff:0:0/96", "IPv4-mapped"),
+    ("fe80::/10", "link-local"),
+    ("ff00::/8", "multicast"),
+)
 CHANGEABLE = ("name", "gateway_ip", "allocation_pools", "enable_dhcp", "dns_nameservers", "host_routes")
 
 
@@ -28,6 +39,7 @@ def normalized(given: Mapping[str, Any]) -> Subnet:
     :raises BadInput: an address, a prefix or a pool is not one.
     """
     cidr = _network(given["cidr"])
+    _for_machines(cidr)
     version = given.get("ip_version")
     if version is not None and int(version) != cidr.version:
         raise BadInput(f"Subnet {cidr} is IPv{cidr.version}, not IPv{version}.")
@@ -151,6 +163,14 @@ def _network(value: Any) -> Network:
         with contextlib.suppress(ValueError):
             hint = f" Did you mean {ipaddress.ip_network(str(value), strict=False)}?"
         raise BadInput(f"{str(value)[:60]!r} is not a network prefix.{hint}") from exc
+
+
+def _for_machines(cidr: Network) -> None:
+    """Guests can have the addresses of the prefix: none is kept for something else by every network stack."""
+    for text, kind in _KEPT:
+        kept = ipaddress.ip_network(text)
+        if cidr.version == kept.version and cidr.overlaps(kept):
+            raise BadInput(f"Subnet {cidr} holds {kind} addresses ({kept}), which no guest can have.")
 
 
 def _address(value: Any, what: str) -> Address:

@@ -109,7 +109,7 @@ FLOWS: list[tuple[Callable[[Request], Outcome], list[dict[str, Any]]]] = [
     (
         secgroups.apply,
         [
-            {"name": "web", "rules": [SSH]},
+            {"name": "web", "rules": [SSH, {"remote_group": "web"}]},
             {"name": "web", "rules": [SSH, WEB, {"remote_group": "web", "ether_type": "IPv6"}], "description": "text"},
             {"name": "web", "rules": [{**SSH, "description": "shell"}], "stateful": False},
             {"name": "web", "rules": [WEB], "purge_rules": False},
@@ -190,11 +190,16 @@ REFUSED: list[tuple[str, dict[str, Any], type[CloudError], str]] = [
         BadInput,
         "gateway",
     ),
+    ("network", {"mtu": 67}, BadInput, "mtu"),
+    ("network", {"mtu": 65536}, BadInput, "mtu"),
+    ("network", {"mtu": 1279, "subnets": [{"cidr": "fd00::/64"}]}, BadInput, "1280"),
     ("network", {"name": "a\nb"}, BadInput, "control"),
     ("network", {"name": "x" * 300}, BadInput, "255"),
     ("network", {"provider_network_type": "vlan", "provider_physical_network": "p"}, BadInput, "segmentation"),
+    ("network", {"provider_network_type": "flat", "provider_physical_network": "a b"}, BadInput, "physical_network"),
     ("network", {"project": "nobody"}, NotFound, "nobody"),
     ("secgroup", {"rules": [{"remote_group": "wep"}]}, NotFound, "wep"),
+    ("secgroup", {"rules": [{"remote_group": "x", "remote_ip_prefix": "10.0.0.0/8"}]}, BadInput, "remote group"),
     ("secgroup", {"rules": [SSH, {**SSH, "port_range_max": 22}]}, BadInput, "twice"),
     ("secgroup", {"rules": [{"protocol": "tcp", "port_range_min": 9, "port_range_max": 8}]}, BadInput, "range"),
     ("secgroup", {"rules": [{"remote_ip_prefix": "10.0.0.0/24", "ether_type": "IPv6"}]}, BadInput, "IPv6"),
@@ -244,8 +249,9 @@ def test_what_is_in_use_stays(cloud: Cloud) -> None:
     assert cloud.wire.call(rpc.Call("net1", "network_backend", [operation]))[0]["changed"]
     with pytest.raises(InUse, match="ports"):
         cloud.run(networks.apply, {"name": "net", "state": "absent"})
-    with pytest.raises(InUse, match="addresses in use"):
-        cloud.run(networks.apply, {"name": "net", "subnets": []})
+    for check in (True, False):
+        with pytest.raises(InUse, match="addresses in use"):
+            cloud.run(networks.apply, {"name": "net", "subnets": []}, check=check)
     with pytest.raises(InUse, match="ports"):
         cloud.run(secgroups.apply, {"name": "web", "state": "absent"})
     with pytest.raises(ChangeRefused, match=r"10\.0\.9\.0/24"):

@@ -52,6 +52,19 @@ REFUSED: list[dict[str, Any]] = [
     {"cidr": "10.0.0.0/24", "allocation_pools": [pool("10.0.0.2", "10.0.0.9"), pool("10.0.0.9", "10.0.0.12")]},
     {"cidr": "10.0.0.0/24", "host_routes": [{"destination": "fd00::/64", "nexthop": "10.0.0.2"}]},
     {"cidr": "10.0.0.0/24", "dns_nameservers": ["resolver.example.org"]},
+    {"cidr": "0.0.0.0/0"},
+    {"cidr": "0.0.0.0/24"},
+    {"cidr": "126.0.0.0/7"},
+    {"cidr": "127.1.0.0/24"},
+    {"cidr": "224.0.0.0/24"},
+    {"cidr": "169.254.169.0/24"},
+    {"cidr": "240.0.0.0/4"},
+    {"cidr": "::/0"},
+    {"cidr": "::1/128"},
+    {"cidr": "::ffff:0:0/96"},
+    {"cidr": "fe80::/64"},
+    {"cidr": "fe00::/7"},
+    {"cidr": "ff02::/64"},
 ]
 
 
@@ -104,6 +117,12 @@ RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_rules_have_one_form(given: dict[str, Any], stored: dict[str, Any]) -> None:
     whole = {**BLANK, "direction": "ingress", "ether_type": "IPv4", **stored}
     assert rules.normalized(given, {"web": "5f0e3f4e-2a52-4a4c-9b5b-5a7a9e9d8c11"}) == whole
+
+
+def test_a_group_names_itself_before_it_exists() -> None:
+    assert rules.normalized({"remote_group": "web"}, {"web": "\0self"})["remote_group_id"] == "\0self"
+    with pytest.raises(BadInput, match=r"excludes a remote group"):
+        rules.normalized({"remote_group": "web", "remote_ip_prefix": "10.0.0.0/8"}, {"web": "\0self"})
 
 
 def test_outbound_stays_open_until_a_rule_speaks_of_it() -> None:
