@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, HostMismatch, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
+from ansible_collections.agentless.cloud.plugins.plugin_utils.names import label
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 
 Record = dict[str, Any]
@@ -51,7 +52,8 @@ class Plan:
 
 def apply(request: Request) -> Outcome:
     """Make the record of a host as the task and the machine say."""
-    name = request.args.get("name") or request.host
+    given = request.args.get("name")
+    name = label("name of a host", request.host if given is None else given)
     header = f"host {name}"
     if request.args["state"] == "absent":
         return _absent(request, name, header)

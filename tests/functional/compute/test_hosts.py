@@ -254,6 +254,11 @@ def test_capacity_below_what_is_used(desk: Desk) -> None:
         ({"allocation_ratios": {"cpu": 0.0}}, BadInput),
         ({"resources": {"vcpus": -1, "ram": 1, "disk": 1}}, BadInput),
         ({"cell": "nowhere"}, NotFound),
+        ({"name": ""}, BadInput),
+        ({"name": "", "state": "absent"}, BadInput),
+        ({"name": "two\nlines", "resources": PAPER}, BadInput),
+        ({"name": "turned\u202eround", "resources": PAPER}, BadInput),
+        ({"name": "h" * 256, "resources": PAPER}, BadInput),
     ],
 )
 def test_refused(desk: Desk, args: dict[str, Any], error: type[CloudError]) -> None:
