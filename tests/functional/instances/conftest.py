@@ -24,6 +24,12 @@ HALT = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; jmp to h
 COMPUTE = ("k1", "k2")
 
 
+def usual(wish: dict[str, Any]) -> dict[str, Any]:
+    """A task of the module ``instance``; a name alone boots the usual guest."""
+    boot = {} if wish.get("state") == "absent" else {"flavor": "none", "image": "halt", "networks": ["front"]}
+    return {"agentless.cloud.instance": {**boot, "timeout": 120, **wish}}
+
+
 @dataclasses.dataclass
 class Played:
     """What a play left: its exit status, its output and the results of its tasks."""
@@ -90,9 +96,11 @@ class Cloud:
 
     def instance(self, *, options: tuple[str, ...] = (), environ: dict[str, str] | None = None, **wish: Any) -> Played:
         """Run the module ``instance``; a name alone boots the usual guest."""
-        usual = {} if wish.get("state") == "absent" else {"flavor": "none", "image": "halt", "networks": ["front"]}
-        task = {"agentless.cloud.instance": {**usual, "timeout": 120, **wish}}
-        return self.tasks(task, options=options, **(environ or {}))
+        return self.tasks(usual(wish), options=options, **(environ or {}))
+
+    def instances(self, wishes: list[dict[str, Any]]) -> Played:
+        """Run the module ``instance`` for each wish, in one play; one that fails stops none of the others."""
+        return self.tasks(*({**usual(wish), "ignore_errors": True} for wish in wishes))
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""

@@ -91,20 +91,40 @@ FAULTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_broken_anywhere_and_run_again(keeper: Controller, disk: Path, state: str) -> None:
-    """P6: after a fault at each numbered effect the next run ends as if nothing had been."""
-    making, removing = task("image", name="a", filename="disk.qcow2"), task("image", name="a", state="absent")
+    """P6: after a fault at each numbered effect the next run ends as if nothing had been.
+
+    Each fault has an image of its own, of other bytes than all others; one play runs all of the tasks again.
+    """
+
+    def making(name: str) -> dict[str, Any]:
+        return task("image", name=name, filename=f"{name}.qcow2")
+
+    def removing(name: str) -> dict[str, Any]:
+        return task("image", name=name, state="absent")
+
     doing, undoing = (making, removing) if state == "present" else (removing, making)
-    keeper.play([making, removing] if state == "present" else [making])  # host and database know each other now
-    for number, kind, label in effects_of(keeper, doing, undoing):
-        on_host = FAULTS["store"] if ":store@" in label or ":remove@" in label else ()
-        for fault in (*FAULTS[kind], *on_host):
-            keeper.environment = {"AGENTLESS_FAULT": f"{number}:{fault}"}
-            keeper.play([doing], fails=True)
-            keeper.environment = {}
-            _again, listed, found, _undone = keeper.play([doing, task("image_info", query="[].status"), FIND, undoing])
-            at = f"{label}: {fault}"
-            assert listed["images"] == (["active"] if state == "present" else []), at
-            assert found["msg"] == (stored_as(disk) if state == "present" else []), at
+    disk.rename(disk.with_name("a.qcow2"))
+    keeper.play([making("a"), removing("a")] if state == "present" else [making("a")])  # host and database meet
+    tried = [
+        (f"{label}: {fault}", f"{number}:{fault}")
+        for number, kind, label in effects_of(keeper, doing("a"), undoing("a"))
+        for fault in (*FAULTS[kind], *(FAULTS["store"] if ":store@" in label or ":remove@" in label else ()))
+    ]
+    names = [f"b{place}" for place in range(len(tried))]
+    files = [craft.make(disk.with_name(f"{name}.qcow2"), "qcow2", f"{9 + n}M") for n, name in enumerate(names)]
+    if state == "absent":
+        keeper.play([removing("a"), *map(making, names)])
+    for name, (_at, fault) in zip(names, tried, strict=True):
+        keeper.environment = {"AGENTLESS_FAULT": fault}
+        keeper.play([doing(name)], fails=True)
+        keeper.environment = {}
+    *again, listed, found = keeper.play([*map(doing, names), task("image_info", query="[].[name, status]"), FIND])
+    assert len(again) == len(tried)
+    by_name = dict(listed["images"])
+    for name, path, (at, _fault) in zip(names, files, tried, strict=True):
+        assert by_name.get(name) == ("active" if state == "present" else None), at
+        assert (stored_as(path)[0] in found["msg"]) is (state == "present"), at
+    assert len(found["msg"]) == (len(names) if state == "present" else 0), found["msg"]
 
 
 # Looked at by the controller, in whose view the image host's directories are.
