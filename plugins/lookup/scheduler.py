@@ -137,6 +137,7 @@ class LookupModule(LookupBase):
             zone=self.get_option("zone"),
             hints=self.get_option("hints"),
             project=self.get_option("project"),
+            explain=self.get_option("explain"),
         )
         # What comes from a variable comes as it was written there, templates and all.
         address = kwargs.get("database") or self._templar.template((variables or {}).get("agentless_database"))

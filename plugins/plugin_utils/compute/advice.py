@@ -30,6 +30,7 @@ class Question:
     zone: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     project: str = "default"
+    explain: bool = False
 
 
 def answers(conn: Any, question: Question) -> list[Mapping[str, Any]]:
@@ -45,7 +46,7 @@ def answers(conn: Any, question: Question) -> list[Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {name: _story(host, {}) for name, host in present.items()}
     if new:
         spec = _spec(conn, question, project["id"])
-        chosen = placement.decide(conn, spec, count=len(new), seed=new[0])
+        chosen = placement.decide(conn, spec, count=len(new), seed=new[0], whole=question.explain)
         found.update(
             {name: _story(host.name, chosen.explanation) for name, host in zip(new, chosen.hosts, strict=True)}
         )

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, neighbours
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, neighbours, shortlist
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import claims, hosts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, NotFound
-from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import pipeline
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, NotFound, NoValidHost
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import narrowing, pipeline, scales
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters import traits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import (
     Group,
@@ -103,21 +103,22 @@ def decide(
     count: int = 1,
     seed: str = "",
     weights: Mapping[str, float] | None = None,
+    whole: bool = False,
 ) -> Placement:
     """Where ``count`` equal instances would go. Writes nothing.
 
+    :param whole: read every host, so that the story tells of each; the choice is the same.
     :raises NoValidHost: they do not all find a host; carries the explanation.
     :raises NotFound: there is no host of the name forced.
     """
-    states = fleet.read(conn)
-    _require_forced(states, spec)
-    return pipeline.place(states, _with_members(conn, [spec])[0], count=count, seed=seed, weights=weights)
+    request = _with_members(conn, [spec])[0]
+    return _one(conn, request, count=count, seed=seed, weights=weights, whole=whole)
 
 
 def place(conn: sa.Connection, wants: Sequence[Want], *, weights: Mapping[str, float] | None = None) -> list[Placed]:
     """Choose and claim a host for each, all or none; equal requests go as one batch, large ones first.
 
-    A number of queries that depends on neither the hosts nor the wants.
+    A number of queries that depends on neither the hosts nor the wants; for a few equal ones it reads few hosts.
 
     :raises NoValidHost: not all find a host; carries the explanation. The caller's transaction must be given up.
     :raises ClaimLost: somebody took the room or the place in the group without the lock ``placement``.
@@ -125,27 +126,89 @@ def place(conn: sa.Connection, wants: Sequence[Want], *, weights: Mapping[str, f
     """
     batches = _batches(wants)
     specs = _with_members(conn, [batch[0].spec for batch in batches])
-    states = fleet.read(conn)
-    index = {host.id: number for number, host in enumerate(states)}
-    joined: dict[str, Counter[str]] = defaultdict(Counter)
-    placed: dict[str, Placed] = {}
-    for batch, spec in zip(batches, specs, strict=True):
-        _require_forced(states, spec)
-        first = batch[0]
-        request = _joined(spec, joined)
-        chosen = pipeline.place(
-            states, request, count=len(batch), seed=first.seed or first.instance_id, weights=weights
-        )
-        for want, host in zip(batch, chosen.hosts, strict=True):
-            states[index[host.id]] = states[index[host.id]].less(spec)
-            if spec.group is not None:
-                joined[spec.group.id][host.name] += 1
-            placed[want.instance_id] = Placed(want.instance_id, host.id, host.name, chosen.explanation)
+    placed = {
+        want.instance_id: Placed(want.instance_id, host.id, host.name, chosen.explanation)
+        for batch, chosen in zip(batches, _choose(conn, batches, specs, weights), strict=True)
+        for want, host in zip(batch, chosen.hosts, strict=True)
+    }
     claims.claim_many(conn, [(want.instance_id, placed[want.instance_id].host_id, _amounts(want)) for want in wants])
     neighbours.join(
         conn, [(want.spec.group, want.instance_id, placed[want.instance_id].host) for want in wants if want.spec.group]
     )
     return [placed[want.instance_id] for want in wants]
+
+
+def _choose(
+    conn: sa.Connection,
+    batches: Sequence[Sequence[Want]],
+    specs: Sequence[RequestSpec],
+    weights: Mapping[str, float] | None,
+) -> list[Placement]:
+    """The hosts of each batch; a later one knows of those before."""
+    seeds = [batch[0].seed or batch[0].instance_id for batch in batches]
+    if len(batches) == 1:
+        return [_one(conn, specs[0], count=len(batches[0]), seed=seeds[0], weights=weights)]
+    states = fleet.read(conn)
+    index = {host.id: number for number, host in enumerate(states)}
+    joined: dict[str, Counter[str]] = defaultdict(Counter)
+    found = []
+    for batch, spec, seed in zip(batches, specs, seeds, strict=True):
+        _require_forced(states, spec)
+        chosen = pipeline.place(states, _joined(spec, joined), count=len(batch), seed=seed, weights=weights)
+        for host in chosen.hosts:
+            states[index[host.id]] = states[index[host.id]].less(spec)
+            if spec.group is not None:
+                joined[spec.group.id][host.name] += 1
+        found.append(chosen)
+    return found
+
+
+def _one(
+    conn: sa.Connection,
+    request: RequestSpec,
+    *,
+    count: int,
+    seed: str,
+    weights: Mapping[str, float] | None,
+    whole: bool = False,
+) -> Placement:
+    """The hosts of one batch, from the shortlist if there is one, else from the whole fleet."""
+    chosen = None if whole else _from_shortlist(conn, request, count=count, seed=seed, weights=weights)
+    if chosen is not None:
+        return chosen
+    states = fleet.read(conn)
+    _require_forced(states, request)
+    return pipeline.place(states, request, count=count, seed=seed, weights=weights)
+
+
+def _from_shortlist(
+    conn: sa.Connection, request: RequestSpec, *, count: int, seed: str, weights: Mapping[str, float] | None
+) -> Placement | None:
+    """What :func:`pipeline.place` says of the few best hosts; None: there is no saying without all of them."""
+    wanted = narrowing.of(request.times(count) if request.policy == "affinity" else request, weights)
+    if count > shortlist.MOST or wanted is None:
+        return None
+    few = shortlist.read(conn, wanted, scales.Ties(seed))
+    if few is None:
+        return None
+    try:
+        states = fleet.read(conn, few.ids)
+        chosen = pipeline.place(states, request, count=count, seed=seed, weights=weights, peaks=few.peaks)
+    except NoValidHost:  # fewer pass than there are instances, and the story must be told of all hosts
+        return None
+    # The pipeline's own counts are those of the shortlist, on which every host passes.
+    narrowed = {"filters": list(wanted.filters), "left": few.fit, "read": len(few.ids)}
+    return replace(
+        chosen,
+        explanation={
+            "seen": few.seen,
+            "survivors": [],
+            "filtered": [],
+            "filtered_counts": {},
+            "candidates": chosen.explanation["candidates"],
+            "narrowed": narrowed,
+        },
+    )
 
 
 def _amounts(want: Want) -> dict[str, int]:

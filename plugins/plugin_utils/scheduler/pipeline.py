@@ -26,7 +26,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values i
 
 MOST_CANDIDATES = 10  # whose weights are told
 
-_Entry = tuple[float, bytes, int, Candidate]  # what the heap is ordered by, and whom it means
+_Entry = tuple[float, tuple[bool, str, str], int, Candidate]  # what the heap is ordered by, and whom it means
 
 
 def place(
@@ -36,11 +36,13 @@ def place(
     count: int = 1,
     weights: Mapping[str, float] | None = None,
     seed: str = "",
+    peaks: Mapping[str, float] | None = None,
 ) -> Placement:
     """Choose a host for each of ``count`` equal instances.
 
     :param weights: multipliers by setting name.
     :param seed: breaks ties; the same seed gives the same answer.
+    :param peaks: where these hosts are the best of many: by weigher, the largest number among all that pass.
     :raises NoValidHost: not all of them find a host; carries the explanation.
     :raises BadInput: a multiplier is not known.
     """
@@ -49,8 +51,8 @@ def place(
     together = request.policy == "affinity"
     wanted = request.times(count) if together else request
     left = _filtered([Candidate(host, members.get(host.name, 0)) for host in hosts], wanted, story)
-    scales, ties = Scales(request, left, weights), Ties(seed)
-    heap = [(-scales.weight(one), ties.rank(one.host.name), place, one) for place, one in enumerate(left)]
+    scales, ties = Scales(request, left, weights, peaks), Ties(seed)
+    heap = [(-scales.weight(one), ties.rank(one.host.id), place, one) for place, one in enumerate(left)]
     _tell_best(heap, scales, story)
     if together:
         picked = [min(heap)[3]] * count if heap else []

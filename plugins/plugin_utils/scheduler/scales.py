@@ -7,22 +7,31 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import Candidate, RequestSpec
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.weighers import WEIGHERS, Weigher
 
+# The first and the last of a UUID, those that leave enough behind them to tell hosts apart.
+_DIGITS = (*range(1, 9), *range(25, 31))
+
 
 class Scales:
     """Weighs candidates on a scale fixed at the start, so that a pick moves one weight and no other.
 
     :param multipliers: by setting name, instead of the defaults.
+    :param peaks: by weigher, the largest number among more hosts than these.
     :raises BadInput: a multiplier that no weigher has.
     """
 
     def __init__(
-        self, request: RequestSpec, candidates: Sequence[Candidate], multipliers: Mapping[str, float] | None
+        self,
+        request: RequestSpec,
+        candidates: Sequence[Candidate],
+        multipliers: Mapping[str, float] | None,
+        peaks: Mapping[str, float] | None = None,
     ) -> None:
         given = dict(multipliers or {})
         unknown = sorted(set(given) - {weigher.setting for weigher in WEIGHERS})
@@ -37,8 +46,10 @@ class Scales:
                 continue
             numbers = [weigher.raw(candidate) for candidate in candidates] or [0.0]
             low = min(numbers) if weigher.ranged else 0.0
+            high = max(numbers)
+            high = max(high, (peaks or {}).get(weigher.name, high))
             # A batch adds members where there were none, so an all-equal soft policy still needs a scale.
-            span = max(numbers) - low or (1.0 if weigher.policy else 0.0)
+            span = high - low or (1.0 if weigher.policy else 0.0)
             if span:
                 self._parts.append((weigher, multiplier, low, span))
         self._overridden = not settings.isdisjoint(weigher.setting for weigher in WEIGHERS)
@@ -63,16 +74,24 @@ class Scales:
 
 
 class Ties:
-    """An order among equal hosts: the same for the same seed, and another for another, so that requests spread."""
+    """An order among equal hosts: the same for the same seed, and another for another, so that requests spread.
+
+    Hosts stand in a circle by their ids, which are random; the seed says where it starts, and from which digit on ids
+    are compared, since one circle has wide gaps and narrow ones. A database can do the same.
+
+    :ivar digit: the first digit that is compared, counted from 1.
+    :ivar start: what the circle starts with, whether or not a host has it.
+    """
 
     def __init__(self, seed: str) -> None:
-        self._start = hashlib.blake2b(f"{seed}\0".encode("utf-8", "surrogateescape"), digest_size=8)
+        digest = hashlib.blake2b(seed.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        self.digit = _DIGITS[digest[-1] % len(_DIGITS)]
+        self.start = str(uuid.UUID(bytes=digest))[self.digit - 1 :]
 
-    def rank(self, name: str) -> bytes:
+    def rank(self, host_id: str) -> tuple[bool, str, str]:
         """Where the host stands among its equals."""
-        own = self._start.copy()
-        own.update(name.encode("utf-8", "surrogateescape"))
-        return own.digest()
+        place = host_id[self.digit - 1 :]
+        return place < self.start, place, host_id
 
 
 def _of_aggregates(candidate: Candidate, weigher: Weigher, usual: float) -> float:

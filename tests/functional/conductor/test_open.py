@@ -50,6 +50,7 @@ def test_the_heads_are_those_of_the_files() -> None:
         assert ScriptDirectory(folder, version_locations=[folder]).get_heads() == [head]
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index ix_inventories_room")
 @pytest.mark.parametrize("schema", ["cloud", "cell"])
 def test_migrations_make_the_tables_of_the_schema(conductor: Conductor, schema: str) -> None:
     metadata = {"cloud": cloud.metadata, "cell": cell.metadata}[schema]
@@ -82,7 +83,7 @@ def test_a_database_of_the_future_is_refused(empty: str) -> None:
     with opened.transaction() as conn:
         conn.execute(sa.text("UPDATE agentless_cell_version SET version_num = 'cell_0999'"))
     opened.close()
-    with pytest.raises(DatabaseFailed, match=r"version cell_0999; this collection knows up to cell_0001\. Update"):
+    with pytest.raises(DatabaseFailed, match=r"version cell_0999; this collection knows up to cell_0002\. Update"):
         Conductor.open(empty)
 
 

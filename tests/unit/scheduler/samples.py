@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import Group, HostState, RequestSpec
@@ -14,7 +15,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values i
 def host(name: str = "a", **values: Any) -> HostState:
     """An enabled host with plenty of room."""
     size = {"vcpus": 64, "ram": 65536, "disk": 1000}
-    return HostState(**{"id": f"id-{name}", "name": name, "virt_types": ("kvm",), **size, **values})
+    return HostState(
+        **{"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), "name": name, "virt_types": ("kvm",), **size, **values}
+    )
 
 
 def request(**values: Any) -> RequestSpec:

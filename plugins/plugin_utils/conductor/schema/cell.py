@@ -47,6 +47,8 @@ hosts = sa.Table(
     sa.UniqueConstraint("identity"),
     sa.CheckConstraint(NAME_CHECK, name="name"),
     sa.CheckConstraint("state IN ('enabled', 'disabled', 'maintenance')", name="state"),
+    sa.Index(None, "state", "planned", "id"),
+    sa.Index(None, "seq"),
 )
 
 host_aggregates = sa.Table(
@@ -59,7 +61,7 @@ host_aggregates = sa.Table(
 )
 
 # VCPU in threads, MEMORY_MB in MiB, DISK_GB in GiB. The ratio is a double: the room is the product as IEEE 754 has
-# it, the same number in Python, SQLite and PostgreSQL.
+# it, the same number in Python, SQLite and PostgreSQL. SQLite alone has an index of the room left, ix_inventories_room.
 inventories = sa.Table(
     "inventories",
     metadata,
