@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, neighbours, shortlist
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import claims, hosts
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, neighbours
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import claims, hosts, shortlist
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, NotFound, NoValidHost
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import narrowing, pipeline, scales
@@ -188,12 +188,26 @@ def _from_shortlist(
     wanted = narrowing.of(request.times(count) if request.policy == "affinity" else request, weights)
     if count > shortlist.MOST or wanted is None:
         return None
-    few = shortlist.read(conn, wanted, scales.Ties(seed))
+    ties = scales.Ties(seed)
+    few = shortlist.read(
+        conn,
+        shortlist.Wanted(
+            needs=wanted.needs,
+            multipliers=wanted.multipliers,
+            real=wanted.real,
+            zone=wanted.zone,
+            only=wanted.only,
+            never=wanted.never,
+            digit=ties.digit,
+            start=ties.start,
+        ),
+    )
     if few is None:
         return None
     try:
         states = fleet.read(conn, few.ids)
-        chosen = pipeline.place(states, request, count=count, seed=seed, weights=weights, peaks=few.peaks)
+        peaks = wanted.by_weigher(few.peaks)
+        chosen = pipeline.place(states, request, count=count, seed=seed, weights=weights, peaks=peaks)
     except NoValidHost:  # fewer pass than there are instances, and the story must be told of all hosts
         return None
     # The pipeline's own counts are those of the shortlist, on which every host passes.

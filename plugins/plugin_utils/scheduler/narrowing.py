@@ -43,7 +43,7 @@ class Narrowing:
     """What a host must be to pass, and what its weight is.
 
     :param needs: the least room of each kind.
-    :param multipliers: by weigher, in the order of the weighers, none of them 0.
+    :param multipliers: by the kind of room that is weighed, in the order of the weighers, none of them 0.
     :param only: names of which the host must have one; None: any.
     :param never: names that it must not have.
     :param filters: the filters that are answered so.
@@ -57,16 +57,16 @@ class Narrowing:
     never: frozenset[str]
     filters: tuple[str, ...]
 
-    @property
-    def weighed(self) -> dict[str, str]:
-        """Weigher -> the kind of room that it weighs."""
-        return {name: _ROOM[name] for name in self.multipliers}
+    @staticmethod
+    def by_weigher(peaks: Mapping[str, float]) -> dict[str, float]:
+        """What is known of kinds of room, by the weighers of each."""
+        return {name: peaks[kind] for name, kind in _ROOM.items() if kind in peaks}
 
 
 def of(request: RequestSpec, weights: Mapping[str, float] | None = None) -> Narrowing | None:
     """The request put into such words; None: it asks for more than they can say."""
     filters = tuple(each.name for each in FILTERS if each.concerns(request))
-    multipliers = {
+    multipliers: dict[str, float] = {
         weigher.name: float((weights or {}).get(weigher.setting, weigher.multiplier))
         for weigher in WEIGHERS
         if weigher.concerns(request)
@@ -76,7 +76,8 @@ def of(request: RequestSpec, weights: Mapping[str, float] | None = None) -> Narr
     clear = _FILTERS.issuperset(filters) and _ROOM.keys() >= multipliers.keys()
     if not clear or not multipliers or not any(request.needs.values()) or len(never | (only or never)) > _MOST_NAMES:
         return None
-    return Narrowing(request.needs, multipliers, request.real, request.zone, only, never, filters)
+    by_room = {_ROOM[name]: multiplier for name, multiplier in multipliers.items()}
+    return Narrowing(request.needs, by_room, request.real, request.zone, only, never, filters)
 
 
 def _names(request: RequestSpec) -> tuple[frozenset[str] | None, frozenset[str]]:

@@ -17,8 +17,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, placement, shortlist
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor, clock, hosts, records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import fleet, placement
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
+    Conductor,
+    clock,
+    hosts,
+    records,
+    shortlist,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import NotFound, NoValidHost
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler import narrowing, pipeline

@@ -21,7 +21,7 @@ def upgrade() -> None:
     """Add the indexes."""
     op.create_index("ix_hosts_state_planned_id", "hosts", ["state", "planned", "id"])
     op.create_index("ix_hosts_seq", "hosts", ["seq"])
-    # What a placement asks of every host (compute/shortlist.py). PostgreSQL reads the whole table faster than this,
+    # What a placement asks of every host (conductor/shortlist.py). PostgreSQL reads the whole table faster than this,
     # and would have to write the index with every claim.
     if op.get_bind().dialect.name == "sqlite":
         room = sa.text("((total - reserved) * allocation_ratio - used)")

@@ -14,14 +14,13 @@ The database still looks at every host, about a microsecond for each; what is re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import hosts as inventory
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.narrowing import Narrowing
-from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.scales import Ties
 
 # A pick changes the weight of its own host only, so a batch of so many never needs more hosts than these.
 MOST = 16
@@ -42,13 +41,35 @@ _LEFT = "({0}.total - {0}.reserved) * {0}.allocation_ratio - {0}.used"
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a host must be, what its weight is, and the order among equals.
+
+    :param needs: the least room of each kind; of one at least more than nothing.
+    :param multipliers: by the kind of room that is weighed, in the order in which weights are summed.
+    :param only: names of which the host must have one; None: any.
+    :param never: names that it must not have.
+    :param digit: the first digit of ids that is compared among equals, counted from 1.
+    :param start: with what the order among equals starts; those before it come last.
+    """
+
+    needs: Mapping[str, int]
+    multipliers: Mapping[str, float]
+    real: bool
+    zone: str | None
+    only: frozenset[str] | None
+    never: frozenset[str]
+    digit: int
+    start: str
+
+
+@dataclass(frozen=True)
 class Shortlist:
     """The best hosts and the scale of all that pass.
 
     :param ids: best first.
     :param fit: how many hosts pass.
     :param seen: how many there are.
-    :param peaks: by weigher, its largest number among those that pass.
+    :param peaks: by the kind of room that is weighed, the most that a host has of it among those that pass.
     """
 
     ids: tuple[str, ...]
@@ -57,25 +78,25 @@ class Shortlist:
     peaks: dict[str, float]
 
 
-def read(conn: sa.Connection, wanted: Narrowing, ties: Ties) -> Shortlist | None:
+def read(conn: sa.Connection, wanted: Wanted) -> Shortlist | None:
     """The best hosts; None where all must be read: there are few, none passes, or an aggregate sets a multiplier."""
     if wanted.only is not None and not wanted.only:
         return None
     statement = _statement(
         conn.dialect.name,
         tuple(name for name, amount in wanted.needs.items() if amount),
-        tuple(wanted.weighed.items()),
+        tuple(wanted.multipliers),
         (wanted.real, wanted.zone is not None, wanted.only is not None, bool(wanted.never)),
     )
     values: dict[str, Any] = {
         **{f"need_{name}": amount for name, amount in wanted.needs.items() if amount},
-        **{f"times_{name}": multiplier for name, multiplier in wanted.multipliers.items()},
+        **{f"times_{kind}": multiplier for kind, multiplier in wanted.multipliers.items()},
         **({} if wanted.zone is None else {"zone": wanted.zone}),
         **({} if wanted.only is None else {"only": sorted(wanted.only)}),
         **({"never": sorted(wanted.never)} if wanted.never else {}),
         "override": "%weight_multiplier%",
-        "digit": ties.digit,
-        "start": ties.start,
+        "digit": wanted.digit,
+        "start": wanted.start,
         "most": MOST,
     }
     rows = conn.execute(statement, values).all()
@@ -84,15 +105,14 @@ def read(conn: sa.Connection, wanted: Narrowing, ties: Ties) -> Shortlist | None
     _id, fit, seen, overridden, *peaks = rows[0]
     if overridden or seen <= SMALL:
         return None
-    scale = {name: peak or 0.0 for name, peak in zip(wanted.multipliers, peaks, strict=True)}
+    scale = {kind: peak or 0.0 for kind, peak in zip(wanted.multipliers, peaks, strict=True)}
     return Shortlist(tuple(row[0] for row in rows), fit, seen, scale)
 
 
 @cache
 def _statement(
-    dialect: str, needed: tuple[str, ...], weighed: tuple[tuple[str, str], ...], asked: tuple[bool, bool, bool, bool]
+    dialect: str, needed: tuple[str, ...], kinds: tuple[str, ...], asked: tuple[bool, bool, bool, bool]
 ) -> sa.TextClause:
-    kinds = [kind for _name, kind in weighed]
     if dialect == "sqlite":
         peaks = ", ".join(f"NULLIF(max({kind}) * 1.0, 0) AS peak_{kind}" for kind in kinds)
         fitting = _joined(needed, _conditions(f"{needed[0]}.host_id", *asked))
@@ -101,7 +121,7 @@ def _statement(
         peaks = ", ".join(f"NULLIF(max({kind}) OVER (), 0) AS peak_{kind}" for kind in kinds)
         fitting = _grouped(needed, _conditions("inventories.host_id", *asked))
         scaled = f"SELECT *, count(*) OVER () AS fit, {peaks} FROM fitting"
-    parts = (f":times_{name} * COALESCE({kind} / peak_{kind}, 0)" for name, kind in weighed)
+    parts = (f":times_{kind} * COALESCE({kind} / peak_{kind}, 0)" for kind in kinds)
     text = _STATEMENT.format(
         fitting=fitting,
         scaled=scaled,
