@@ -166,10 +166,11 @@ EXAMPLES = r"""
         fixed_ip: 10.10.0.53
         security_groups: [dns]
 
-- name: Stop it
+- name: Stop it; a guest that does not listen is switched off after two minutes
   agentless.cloud.instance:
     name: web1
     state: stopped
+    timeout: 120
 
 - name: Remove it, with everything that belonged to it
   agentless.cloud.instance:

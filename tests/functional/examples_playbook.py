@@ -32,7 +32,7 @@ Task = dict[str, Any]
 # What the story of a module takes for granted, and who is left when it has been told.
 BEFORE = {
     "instance": """
-- {name: A flavor, agentless.cloud.flavor: {name: small, vcpus: 1, ram: 128, disk: 1}}
+- {name: A flavor, agentless.cloud.flavor: {name: small, vcpus: 1, ram: 256, disk: 1}}
 - name: A network
   agentless.cloud.network: {name: front, subnets: [{name: front-v4, cidr: 10.10.0.0/24}]}
 - {name: A group, agentless.cloud.secgroup: {name: web, rules: [{protocol: tcp, port_range_min: 80}]}}
