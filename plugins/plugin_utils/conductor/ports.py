@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud, network
 
 
 def move(conn: sa.Connection, instance_id: str, host: str) -> None:
@@ -43,3 +43,13 @@ def regroup(conn: sa.Connection, port_id: str, secgroup_ids: Sequence[str]) -> N
     rows = [{"port_id": port_id, "secgroup_id": group} for group in sorted(set(secgroup_ids))]
     if rows:
         conn.execute(sa.insert(links), rows)
+
+
+def holders(conn: sa.Connection, which: sa.ColumnElement[bool], *, most: int = 5) -> list[str]:
+    """The names of instances that have such ports, or the port's own name where it has no instance; not all of many."""
+    called = cloud.instance_mappings.c.name
+    name = sa.func.coalesce(called, network.ports.c.name, network.ports.c.id).label("name")
+    mapped = cloud.instance_mappings.c.instance_id == network.ports.c.instance_id
+    joined = network.ports.outerjoin(cloud.instance_mappings, mapped)
+    query = sa.select(name).select_from(joined).where(which).distinct().order_by(name).limit(most)
+    return list(conn.execute(query).scalars())

@@ -19,6 +19,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.ports import holders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
@@ -270,19 +271,10 @@ def _provider(args: Mapping[str, Any]) -> Record | None:
 
 
 def _empty(conn: sa.Connection, network: Record) -> None:
-    rows = (
-        conn.execute(
-            sa.select(tables.ports.c.id, tables.ports.c.name, tables.ports.c.instance_id)
-            .where(tables.ports.c.network_id == network["id"])
-            .limit(5)
-        )
-        .mappings()
-        .all()
-    )
-    if rows:
-        named = ", ".join(str(row["name"] or row["id"]) for row in rows)
-        instances = sorted({row["instance_id"] for row in rows if row["instance_id"]})
-        raise InUse(f"Network {network['name']} has ports: {named}. Remove their instances first.", instances=instances)
+    named = holders(conn, tables.ports.c.network_id == network["id"])
+    if named:
+        listed = ", ".join(named)
+        raise InUse(f"Network {network['name']} has ports of {listed}. Remove these instances first.", instances=named)
 
 
 def _unused(conn: sa.Connection, subnet: Record) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.ports import holders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import AlreadyExists, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
@@ -215,9 +216,9 @@ def _absent(request: Request, name: str) -> Outcome:
 def _unused(conn: sa.Connection, group: Record) -> None:
     """No port has the group and no other group's rule names it."""
     members = sa.select(tables.port_secgroups.c.port_id).where(tables.port_secgroups.c.secgroup_id == group["id"])
-    used = list(conn.execute(members.limit(5)).scalars())
+    used = holders(conn, tables.ports.c.id.in_(members))
     if used:
-        raise InUse(f"Security group {group['name']} is on ports {', '.join(used)}; take it off them first.")
+        raise InUse(f"Security group {group['name']} is on ports of {', '.join(used)}; take it off them first.")
     column = tables.secgroup_rules.c
     query = sa.select(tables.secgroups.c.name).join(tables.secgroup_rules, column.secgroup_id == tables.secgroups.c.id)
     others = query.where(column.remote_group_id == group["id"], column.secgroup_id != group["id"]).distinct()

@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud, network
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import engine, values
@@ -83,6 +83,10 @@ def _unused(conn: sa.Connection, record: Record) -> None:
     if left:
         named = ", ".join(f"{used} {name}" for name, used in sorted(left.items()))
         raise InUse(f"Project {record['name']!r} still has {named}. Remove these first.", used=left)
+    owned = sa.select(network.secgroups.c.name).where(network.secgroups.c.project_id == record["id"]).limit(5)
+    groups = sorted(str(name) for name in conn.execute(owned).scalars())
+    if groups:  # the default one, which counts nowhere: the first instance made it
+        raise InUse(f"Project {record['name']!r} still has security groups: {', '.join(groups)}. Remove these first.")
 
 
 def _insert(conn: sa.Connection, kind: Kind, row: Mapping[str, Any]) -> Record:

@@ -16,7 +16,14 @@ import pytest
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 from ansible_collections.agentless.cloud.plugins.module_utils.network import driver
 from ansible_collections.agentless.cloud.plugins.plugin_utils import rpc
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor, ipam, projects, quota, records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
+    Conductor,
+    instances,
+    ipam,
+    projects,
+    quota,
+    records,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import network as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     BackendFailed,
@@ -234,11 +241,12 @@ def test_what_is_in_use_stays(cloud: Cloud) -> None:
     cloud.run(secgroups.apply, {"name": "db", "rules": [{"remote_group": "web"}]})
     with cloud.conductor.transaction() as conn:
         project = projects.resolve(conn, "default")
+        web1 = instances.create(conn, {"project_id": project["id"], "name": "web1", "status": "ACTIVE"})
         port = ipam.create_port(
             conn,
             project_id=project["id"],
             network_id=network["id"],
-            instance_id=None,
+            instance_id=web1["id"],
             position=0,
             secgroup_ids=[group["id"]],
             name="p",
@@ -247,12 +255,12 @@ def test_what_is_in_use_stays(cloud: Cloud) -> None:
     cloud.wire.check = False
     operation = ports.port_operation(record, port["addresses"], [group["id"]], "guest")
     assert cloud.wire.call(rpc.Call("net1", "network_backend", [operation]))[0]["changed"]
-    with pytest.raises(InUse, match="ports"):
+    with pytest.raises(InUse, match="ports of web1"):
         cloud.run(networks.apply, {"name": "net", "state": "absent"})
     for check in (True, False):
         with pytest.raises(InUse, match="addresses in use"):
             cloud.run(networks.apply, {"name": "net", "subnets": []}, check=check)
-    with pytest.raises(InUse, match="ports"):
+    with pytest.raises(InUse, match="ports of web1"):
         cloud.run(secgroups.apply, {"name": "web", "state": "absent"})
     with pytest.raises(ChangeRefused, match=r"10\.0\.9\.0/24"):
         cloud.run(networks.apply, {"name": "net", "subnets": [{"name": "v4", "cidr": "10.0.9.0/24"}]})

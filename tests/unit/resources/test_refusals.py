@@ -21,6 +21,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     NotFound,
     QuotaExceeded,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
 from tests.unit.resources.cloud import KEY, Cloud
 
 SMALL = {"vcpus": 1, "ram": 512, "disk": 1}
@@ -113,6 +114,13 @@ def test_quota_is_taken_and_given_back(cloud: Cloud, module: str, options: dict[
     refused(cloud, InUse, f"1 {module}s", "project", name="shop", state="absent")
     cloud.ask(module, name="a", project="shop", state="absent")
     cloud.ask(module, name="b", project="shop", **options)
+
+
+def test_a_project_with_its_default_group_says_so(cloud: Cloud) -> None:
+    shop = cloud.ask("project", name="shop").values["project"]
+    with cloud.conductor as conductor, conductor.transaction() as conn:
+        secgroups.ensure_default(conn, shop["id"])
+    refused(cloud, InUse, "security groups: default", "project", name="shop", state="absent")
 
 
 def test_what_always_exists(cloud: Cloud) -> None:
