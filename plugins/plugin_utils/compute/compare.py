@@ -91,13 +91,13 @@ _FIXED = (
         "flavor",
         lambda wish, found: found.flavor and found.flavor["id"],
         lambda guest: guest.record["flavor"]["id"],
-        "A running instance keeps its flavor; resizing is not part of this module yet. " + _REBOOT_ANEW,
+        "An instance keeps its flavor; resizing it comes with a later release. " + _REBOOT_ANEW,
     ),
     _Fixed(
         "image",
         lambda wish, found: found.image and found.image["id"],
         lambda guest: guest.record["image"]["id"],
-        "Another image means another disk (rebuilding is not part of this module yet). " + _REBOOT_ANEW,
+        "Another image means another disk: that is state: rebuilt, which comes with a later release. " + _REBOOT_ANEW,
     ),
     _Fixed(
         "key_name",

@@ -31,7 +31,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.network import sec
 TRIES = 3  # hosts that one run tries for an instance
 
 _OF_IMAGE = ("id", "name", "checksum", "size", "disk_format", "properties", "store_host")
-_OF_FLAVOR = ("id", "name", "vcpus", "ram", "disk", "ephemeral", "swap", "extra_specs")
+OF_FLAVOR = ("id", "name", "vcpus", "ram", "disk", "ephemeral", "swap", "extra_specs")
 
 Explanations = dict[str, Mapping[str, Any]]  # by instance id
 
@@ -164,7 +164,7 @@ def _shared_values(wish: Wanted, found: Found, flavor: Mapping[str, Any], image:
     return {
         "project_id": found.project_id,
         "status": "BUILD",
-        "flavor": {key: flavor[key] for key in _OF_FLAVOR},
+        "flavor": {key: flavor[key] for key in OF_FLAVOR},
         "image": {key: image[key] for key in _OF_IMAGE},
         "key_name": found.keypair["name"] if found.keypair else None,
         "public_key": found.keypair["public_key"] if found.keypair else None,

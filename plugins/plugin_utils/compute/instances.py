@@ -257,11 +257,24 @@ def _predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
     for guest in [*plan.power, *plan.unfinished]:
         shown[guest.name]["status"] = compare.STATUS_OF.get(wish.state, "ACTIVE")
         shown[guest.name]["power_state"] = "shutdown" if wish.state == "stopped" else "running"
-    rows = [shown.get(name) or _sketch(wish, plan, name) for name in wish.names]
+    shown |= {row["id"]: row for row in shown.values()}
+    rows = [shown.get(name) or _foreseen(wish, plan, name) for name in wish.names]
     values: dict[str, Any] = {"instance": rows[0]}
     if wish.counted:
         values["instances"] = rows
     return Outcome(bool(plan.changes), values, plan.changes, _header(wish))
+
+
+def _foreseen(wish: Wanted, plan: Plan, name: str) -> dict[str, Any]:
+    """An instance to come in the form of one that is there, so that what reads the result works in check mode too."""
+    flavor, image = catalog.for_boot(wish, plan.found)
+    whole = {
+        **_sketch(wish, plan, name),
+        "power_state": "shutdown" if wish.state == "stopped" else "running",
+        "flavor": {key: flavor[key] for key in entry.OF_FLAVOR},
+        "image": {key: image[key] for key in ("id", "name")},
+    }
+    return {key: value for key, value in whole.items() if key != "networks"}
 
 
 def _existing(conn: Any, project_id: str, names: Sequence[str]) -> list[dict[str, Any]]:
