@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -45,8 +46,7 @@ class Ahead:
                 continue  # the call itself will meet it, and tells it with its own words
             if packed and module not in self._packed:
                 self._packed.add(module)
-                variables = self._connections.variables(host)
-                waiting.also(lambda packing=waiting, known=variables: _pack(packing.normal, module, known))
+                waiting.also(partial(_pack, waiting.normal, module, self._connections.variables(host)))
 
     def to(self, host: str, module: str) -> Callable[[], ActionBase]:
         """A function that gives the action plugin connected to a host, got ready or not.

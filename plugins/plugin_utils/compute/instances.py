@@ -105,7 +105,9 @@ def _plan(request: Request, wish: Wanted) -> Plan:
     names = {guest.name for guest in crowd}
     going = [guest.name for guest in crowd if guest.record["status"] == "DELETING"]
     if going:
-        raise Conflict(f"{', '.join(going)} is being deleted; run the task with state: absent again, then this one.")
+        raise Conflict(
+            f"The deletion of {', '.join(going)} has not ended; run the task with state: absent again, then this one."
+        )
     missing = [name for name in wish.names if name not in names and wish.names[0] not in {g.id for g in crowd}]
     if missing:
         catalog.for_boot(wish, found)
