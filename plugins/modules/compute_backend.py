@@ -78,6 +78,7 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.module_utils import backend
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     batch,
+    cache,
     console,
     discover,
     domains,
@@ -98,6 +99,7 @@ OPERATIONS: dict[str, backend.Handler] = {
     "detach_nic": nics.detach_nic,
     "console_log": console.console_log,
     "prefetch": images.prefetch,
+    "prune_images": lambda ctx, _op: cache.report(cache.prune(ctx, cache.limits())),
 }
 READING = frozenset({"discover", "inspect", "console_log"})
 

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import files, images
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import cache, files, images
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -25,30 +25,52 @@ def ensure(ctx: Context, where: str, disk: dict[str, Any]) -> bool:
     path = files.member(where, disk["name"])
     if os.path.exists(path):
         return False
-    form = _format(disk["format"])
-    size = int(disk["size"]) << 30
-    backing: list[str] = []
     image = disk.get("image")
-    if image:
-        base, _downloaded = images.ensure(ctx, image)
-        needed = images.virtual_size(base, _format(image["format"]))
-        size = size or needed
-        if needed > size:
-            raise BackendError(
-                f"The image needs a disk of {-(-needed // (1 << 30))} GiB, and this one has {disk['size']}.",
-                error="ImageRefused",
-            )
-        if form == "raw":
-            raise BackendError("A raw disk cannot lie over an image; use qcow2.")
-        backing = ["-F", _format(image["format"]), "-b", base]
+    if not image:
+        _make(ctx, path, disk, [])
+        return True
+    while True:
+        base, downloaded = images.ensure(ctx, image)
+        try:
+            with cache.held(base):
+                _make(ctx, path, disk, _over(base, image, disk))
+                if downloaded:
+                    cache.prune(ctx, cache.limits())
+            return True
+        except FileNotFoundError:
+            if os.path.exists(base):
+                raise
+            # The cache has just forgotten the image: fetch it again.
+
+
+def _over(base: str, image: dict[str, Any], disk: dict[str, Any]) -> list[str]:
+    """The options that lay a disk over an image.
+
+    :raises BackendError: the image does not fit, or the disk's format cannot.
+    """
+    needed = images.virtual_size(base, _format(image["format"]))
+    if int(disk["size"]) and needed > int(disk["size"]) << 30:
+        raise BackendError(
+            f"The image needs a disk of {-(-needed // (1 << 30))} GiB, and this one has {disk['size']}.",
+            error="ImageRefused",
+        )
+    if _format(disk["format"]) == "raw":
+        raise BackendError("A raw disk cannot lie over an image; use qcow2.")
+    return ["-F", _format(image["format"]), "-b", base]
+
+
+def _make(ctx: Context, path: str, disk: dict[str, Any], backing: list[str]) -> None:
+    size = int(disk["size"]) << 30
+    if backing and not size:
+        size = images.virtual_size(backing[3], backing[1])
     draft = path + ".new"
     if os.path.lexists(draft):
         os.unlink(draft)
     ctx.effect("disk")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    form = _format(disk["format"])
     ctx.run([*LIMITS, "qemu-img", "create", "-q", "-f", form, *backing, draft, str(size)], timeout=TIMEOUT)
     os.rename(draft, path)
-    return True
 
 
 def _format(name: str) -> str:
