@@ -34,9 +34,13 @@ INTERFACE: dict[str, str] = {
     "project": "name quota",
     "secgroup": "name description rules stateful purge_rules",
     "server_group": "name policy max_per_host",
+    "volume": "name size volume_type image snapshot source_volume multiattach delete_snapshots",
+    "volume_backup": "name volume",
+    "volume_snapshot": "name volume force",
+    "volume_type": "name backend extra_specs encryption qos",
 }
 # They stand above the projects.
-WITHOUT_PROJECT = {"cell", "host", "project"}
+WITHOUT_PROJECT = {"cell", "host", "project", "volume_type"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
 PUBLIC = [name for name in MODULES if not name.endswith("_backend")]
 RESOURCES = [name for name in PUBLIC if not name.endswith("_info")]

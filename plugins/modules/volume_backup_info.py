@@ -1,0 +1,42 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the module C(volume_backup_info); the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_backup_info
+short_description: List backups of volumes
+version_added: 0.2.0
+description:
+  - Returns the backups of a project's volumes as the database records them. No host is asked.
+extends_documentation_fragment:
+  - agentless.cloud.attributes
+  - agentless.cloud.info
+seealso:
+  - module: agentless.cloud.volume_backup
+author:
+  - agentless.cloud contributors (@agentless-cloud)
+"""
+
+EXAMPLES = r"""
+- name: All of them
+  agentless.cloud.volume_backup_info:
+  register: listed
+
+- name: Backups of one volume, the newest first
+  agentless.cloud.volume_backup_info:
+    query: "reverse(sort_by([?volume=='data'], &created_at))[].name"
+  register: names
+"""
+
+RETURN = r"""
+volume_backups:
+  description: The backups, each as M(agentless.cloud.volume_backup) returns it, or what O(query) made of them.
+  returned: success
+  type: list
+  elements: dict
+"""

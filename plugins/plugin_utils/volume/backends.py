@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backends: what storage hosts say they offer becomes records that volumes are placed by.
+
+No task has to name them. The first flow that meets a storage host without a record asks it, and so does the flow of
+the module host when the site is laid out, which also learns of what was changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Rpc
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
+
+Record = dict[str, Any]
+
+GROUP = "cloud_volume"
+DRIVERS = frozenset({"lvm", "file", "nfs", "rbd", "gluster"})
+RATIO = 1.0  # thin backends hold more than they have only where the operator says so
+_ASKED = 120  # seconds
+
+
+def ensure(request: Request) -> None:
+    """Have at least one record for every storage host of the inventory; asks only those never met.
+
+    :raises BadInput: the inventory has no storage host, and there is no backend on record either.
+    :raises CloudError: none could be asked.
+    """
+    with request.conductor.read() as conn:
+        known = {row["host"] for row in records.listing(conn, tables.volume_backends)}
+    members = list(request.groups.get(GROUP) or ())
+    if not members and not known:
+        raise BadInput(
+            f"The inventory has no host in the group {GROUP}, where volumes are kept. "
+            "Put one there and run agentless.cloud.site."
+        )
+    unmet = [host for host in members if host not in known]
+    if unmet and not request.check:
+        failed = refresh(request, unmet)
+        if failed and not known and len(failed) == len(unmet):
+            raise next(iter(failed.values()))
+
+
+def refresh(request: Request, hosts: Sequence[str] | None = None) -> dict[str, CloudError]:
+    """Ask storage hosts what they offer and record it; returns those that could not be asked, with the reason."""
+    wanted = list(request.groups.get(GROUP) or ()) if hosts is None else list(hosts)
+    replies = request.rpc.map([Call(host, orders.BACKEND, [{"op": "discover"}], timeout=_ASKED) for host in wanted])
+    said: dict[str, list[Record]] = {}
+    failed: dict[str, CloudError] = {}
+    for reply in replies:
+        try:
+            said[reply.host] = read(reply.host, Rpc.results(reply)[0])
+        except CloudError as exc:
+            failed[reply.host] = exc
+    if said and not request.check:
+        with request.conductor.transaction(lock="placement", label="volume backends") as conn:
+            for host, found in said.items():
+                _save(conn, host, found, request.hostvars.get(host) or {})
+    return failed
+
+
+def read(host: str, reply: Mapping[str, Any]) -> list[Record]:
+    """The backends of a host's answer, looked at before they are believed.
+
+    :raises BadReply: it is not of the form agreed.
+    """
+    listed = reply.get("backends")
+    if isinstance(listed, Mapping):
+        listed = [{"name": name, **each} for name, each in listed.items() if isinstance(each, Mapping)]
+    if not isinstance(listed, list):
+        raise BadReply(f"{host} did not say which backends it has.", host=host)
+    return [_read(host, each) for each in listed]
+
+
+def _read(host: str, each: Any) -> Record:
+    try:
+        name, driver, total = names.label("backend", str(each["name"])), str(each["driver"]), int(each["total"])
+        can = each.get("capabilities") or {}
+    except (TypeError, KeyError, ValueError, AttributeError, BadInput) as exc:
+        raise BadReply(f"{host} describes a backend in a form that is not agreed: {exc}", host=host) from exc
+    plain = isinstance(can, Mapping) and all(isinstance(value, (bool, int, float, str)) for value in can.values())
+    if driver not in DRIVERS or total < 0 or not plain:
+        raise BadReply(f"{host} describes its backend {name!r} in a form that is not agreed.", host=host)
+    return {"name": name, "driver": driver, "total": total, "capabilities": dict(can)}
+
+
+def _save(conn: sa.Connection, host: str, found: Sequence[Record], variables: Mapping[str, Any]) -> None:
+    """Backends that the host no longer has take nothing new; what lies there keeps its record."""
+    known = {row["name"]: row for row in records.listing(conn, tables.volume_backends, host=host)}
+    zone = variables.get("agentless_zone")
+    for each in found:
+        row = known.pop(each["name"], None)
+        values = {**each, "zone": str(zone) if zone else None, "state": "enabled"}
+        if row is None:
+            records.insert(conn, tables.volume_backends, host=host, allocation_ratio=RATIO, **values)
+        elif any(row[key] != value for key, value in values.items()):
+            records.update(conn, tables.volume_backends, row["id"], **values)
+    for row in known.values():
+        if row["state"] == "enabled":
+            records.update(conn, tables.volume_backends, row["id"], state="disabled")
