@@ -4,13 +4,14 @@
 
 """Backends: what storage hosts say they offer becomes records that volumes are placed by.
 
-No task has to name them. The first flow that meets a storage host without a record asks it, and so does the flow of
-the module host when the site is laid out, which also learns of what was changed since.
+No task has to name them. The first flow that meets a storage host without a record asks it, and all of them are asked
+again before a volume is said to have no place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import names
@@ -46,13 +47,25 @@ def ensure(request: Request) -> None:
         )
     unmet = [host for host in members if host not in known]
     if unmet and not request.check:
-        failed = refresh(request, unmet)
+        failed = refresh(request, unmet).failed
         if failed and not known and len(failed) == len(unmet):
             raise next(iter(failed.values()))
 
 
-def refresh(request: Request, hosts: Sequence[str] | None = None) -> dict[str, CloudError]:
-    """Ask storage hosts what they offer and record it; returns those that could not be asked, with the reason."""
+@dataclass(frozen=True)
+class Heard:
+    """What asking storage hosts brought.
+
+    :param news: whether anything differs from the records, which in check mode stay as they were.
+    :param failed: the hosts that could not be asked, with the reason.
+    """
+
+    news: bool
+    failed: Mapping[str, CloudError]
+
+
+def refresh(request: Request, hosts: Sequence[str] | None = None) -> Heard:
+    """Ask storage hosts what they offer and, outside check mode, record it."""
     wanted = list(request.groups.get(GROUP) or ()) if hosts is None else list(hosts)
     replies = request.rpc.map([Call(host, orders.BACKEND, [{"op": "discover"}], timeout=_ASKED) for host in wanted])
     said: dict[str, list[Record]] = {}
@@ -62,11 +75,14 @@ def refresh(request: Request, hosts: Sequence[str] | None = None) -> dict[str, C
             said[reply.host] = read(reply.host, Rpc.results(reply)[0])
         except CloudError as exc:
             failed[reply.host] = exc
-    if said and not request.check:
+    variables = {host: request.hostvars.get(host) or {} for host in said}
+    with request.conductor.read() as conn:
+        news = any(_news(conn, host, found, variables[host]) for host, found in said.items())
+    if news and not request.check:
         with request.conductor.transaction(lock="placement", label="volume backends") as conn:
             for host, found in said.items():
-                _save(conn, host, found, request.hostvars.get(host) or {})
-    return failed
+                _save(conn, host, _news(conn, host, found, variables[host]))
+    return Heard(news, failed)
 
 
 def read(host: str, reply: Mapping[str, Any]) -> list[Record]:
@@ -94,17 +110,25 @@ def _read(host: str, each: Any) -> Record:
     return {"name": name, "driver": driver, "total": total, "capabilities": dict(can)}
 
 
-def _save(conn: sa.Connection, host: str, found: Sequence[Record], variables: Mapping[str, Any]) -> None:
-    """Backends that the host no longer has take nothing new; what lies there keeps its record."""
+def _news(
+    conn: sa.Connection, host: str, found: Sequence[Record], variables: Mapping[str, Any]
+) -> list[tuple[Record | None, Record]]:
+    """What is to be written, as record and values. A backend that the host no longer has takes nothing new."""
     known = {row["name"]: row for row in records.listing(conn, tables.volume_backends, host=host)}
     zone = variables.get("agentless_zone")
+    news: list[tuple[Record | None, Record]] = []
     for each in found:
         row = known.pop(each["name"], None)
         values = {**each, "zone": str(zone) if zone else None, "state": "enabled"}
+        if row is None or any(row[key] != value for key, value in values.items()):
+            news.append((row, values))
+    news += [(row, {"state": "disabled"}) for row in known.values() if row["state"] == "enabled"]
+    return news
+
+
+def _save(conn: sa.Connection, host: str, news: Sequence[tuple[Record | None, Record]]) -> None:
+    for row, values in news:
         if row is None:
             records.insert(conn, tables.volume_backends, host=host, allocation_ratio=RATIO, **values)
-        elif any(row[key] != value for key, value in values.items()):
+        else:
             records.update(conn, tables.volume_backends, row["id"], **values)
-    for row in known.values():
-        if row["state"] == "enabled":
-            records.update(conn, tables.volume_backends, row["id"], state="disabled")

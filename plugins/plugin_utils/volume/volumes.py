@@ -19,8 +19,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Cha
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import NoValidHost
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
+from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import (
     backends,
     create,
@@ -63,8 +64,7 @@ def apply(request: Request) -> Outcome:
     name = names.label("name of a volume", str(request.args["name"]))
     header = f"volume {name}"
     timeout = request.args["timeout"]
-    if not 1 <= timeout <= wanted.values.LARGEST:
-        raise BadInput(f"timeout is {timeout}; it must be at least 1.")
+    values.number(1)("timeout", timeout)
     given = wanted.checked(request.args)
     if request.args["state"] == "absent":
         return _absent(request, name, header)
@@ -131,9 +131,7 @@ def _carried_out(request: Request, plan: Plan, given: Mapping[str, Any]) -> None
     if plan.found is not None:
         _resume(request, plan.found, timeout)
     if plan.wish is not None:
-        with request.conductor.transaction(lock="placement", label="volume claimed") as conn:
-            ids = [row["id"] for row in _made(conn, request.args, plan.project_id)]
-        create.finish(request, ids, timeout=timeout)
+        create.finish(request, _claimed(request, plan.project_id), timeout=timeout)
         return
     if plan.found is None:
         return
@@ -155,6 +153,17 @@ def _carried_out(request: Request, plan: Plan, given: Mapping[str, Any]) -> None
         retype.finish(request, volume_id, timeout=timeout)
 
 
+def _claimed(request: Request, project_id: str, *, last: bool = False) -> list[str]:
+    """The ids of the new volumes, recorded with their claims. Before it fails, storage hosts are asked what is new."""
+    try:
+        with request.conductor.transaction(lock="placement", label="volume claimed") as conn:
+            return [row["id"] for row in _made(conn, request.args, project_id)]
+    except NoValidHost:
+        if last or not backends.refresh(request).news:
+            raise
+    return _claimed(request, project_id, last=True)
+
+
 def _made(conn: sa.Connection, args: Mapping[str, Any], project_id: str) -> list[Record]:
     """The records of the new volume; those of another run that was first."""
     found = records.find(conn, tables.volumes, args["name"], project_id=project_id)
@@ -166,12 +175,12 @@ def _plain(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any
     plan = planned(conn, args, given)
     if plan.found is None:
         return
-    values: Record = {}
+    row: Record = {}
     if given.get("multiattach") is not None:
-        values["multiattach"] = given["multiattach"]
+        row["multiattach"] = given["multiattach"]
     if given.get("metadata") is not None:
-        values["metadata"] = {**(plan.found["metadata"] or {}), **given["metadata"]}
-    volumes.move(conn, plan.found["id"], {plan.found["status"]}, **values)
+        row["metadata"] = {**(plan.found["metadata"] or {}), **given["metadata"]}
+    volumes.move(conn, plan.found["id"], {plan.found["status"]}, **row)
 
 
 def _resume(request: Request, found: Record, timeout: int) -> None:
@@ -212,9 +221,13 @@ def _foreseen(request: Request, plan: Plan) -> None:
     """
     if plan.wish is None:
         return
-    with request.conductor.read() as conn:
-        if records.listing(conn, tables.volume_backends):
-            placement.place(conn, places.asked(plan.wish))
+    try:
+        with request.conductor.read() as conn:
+            if records.listing(conn, tables.volume_backends):
+                placement.place(conn, places.asked(plan.wish))
+    except NoValidHost:
+        if not backends.refresh(request).news:
+            raise
 
 
 def _predicted(plan: Plan) -> Record:

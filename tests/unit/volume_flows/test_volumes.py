@@ -294,6 +294,16 @@ def test_a_host_that_refuses_leaves_all_as_it_was(cloud: Cloud, bus: Bus) -> Non
         assert not bus.snapshots
 
 
+def test_a_backend_that_was_set_up_since(cloud: Cloud, bus: Bus) -> None:
+    cloud.ask("volume", name="first", size=1)
+    refused(cloud, NoValidHost, ".", name="data", size=500)
+    bus.has = {**bus.has, "vol2": [{"name": "big", "driver": "nfs", "total": 900, "capabilities": {}}]}
+    assert predict_then_do(cloud, "volume", name="data", size=500).values["volume"]["backend"] == "big"
+    with cloud.conductor as conductor, conductor.read() as conn:
+        states = {row["name"]: row["state"] for row in records.listing(conn, tables.volume_backends)}
+    assert states == {"lvm1": "enabled", "files": "enabled", "lvm2": "disabled", "big": "enabled"}
+
+
 def test_a_dead_host(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="old", size=1, volume_type="lvm1")
     bus.dead = {"vol1"}
