@@ -15,7 +15,7 @@ version_added: 0.1.0
 description:
   - Runs on compute hosts, called by the action plugins of this collection. It is not meant for playbooks.
   - Serves C(discover), C(spawn), C(start), C(stop), C(reboot), C(destroy), C(inspect), C(attach_nic), C(detach_nic),
-    C(console_log) and C(prefetch).
+    C(attach_volume), C(detach_volume), C(resize_volume), C(copy_volume), C(console_log) and C(prefetch).
 author:
   - agentless.cloud contributors (@agentless)
 requirements:
@@ -85,6 +85,7 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     images,
     nics,
     spawn,
+    volumes,
 )
 
 OPERATIONS: dict[str, backend.Handler] = {
@@ -97,6 +98,10 @@ OPERATIONS: dict[str, backend.Handler] = {
     "inspect": domains.inspect,
     "attach_nic": nics.attach_nic,
     "detach_nic": nics.detach_nic,
+    "attach_volume": volumes.attach_volume,
+    "detach_volume": volumes.detach_volume,
+    "resize_volume": volumes.resize_volume,
+    "copy_volume": volumes.copy_volume,
     "console_log": console.console_log,
     "prefetch": images.prefetch,
     "prune_images": lambda ctx, _op: cache.report(cache.prune(ctx, cache.limits())),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files, secrets
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -65,11 +65,14 @@ def destroy(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     where = files.directory(ctx.state_dir, op["id"])
     with files.held(where) as there:
         domain = connection.find(op["id"])
-        if ctx.check_mode or not (there or domain is not None):
-            return {"changed": there or domain is not None, "state": "absent"}
+        kept = secrets.made_for(op["id"])
+        anything = there or domain is not None or bool(kept)
+        if ctx.check_mode or not anything:
+            return {"changed": anything, "state": "absent"}
         ctx.effect("destroy")
         if domain is not None:
             erase(domain)
+        secrets.release(kept, besides=op["id"])
         files.remove(where)
         return {"changed": True, "state": "absent"}
 
@@ -78,6 +81,8 @@ def erase(domain: Any) -> None:
     """Power off and undefine a domain, with everything that libvirt keeps for it."""
     libvirt = connection.libvirt
     _power_off(domain)
+    # Before the definition, which alone says which they are.
+    secrets.release(secrets.of(domain), besides=domain.UUIDString())
     flags = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA

@@ -22,6 +22,9 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     files,
     iso,
     ports,
+    secrets,
+    volume_xml,
+    volumes,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ def spawn(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     instance_id = op["id"]
     where = files.directory(ctx.state_dir, instance_id)
     _check(op["xml"], instance_id)
+    text = _with_volumes(op)
     if ctx.check_mode:
         return {"changed": connection.find(instance_id) is None}
     with files.held(where, create=True):
@@ -44,7 +48,7 @@ def spawn(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         if known is not None and known.isActive():
             return {"changed": False, "state": connection.state(known)}
         try:
-            return _made(ctx, op, where, known)
+            return _made(ctx, {**op, "xml": text}, where, known)
         except BaseException as exc:
             if known is None:
                 _take_back(instance_id, where)
@@ -83,6 +87,9 @@ def _made(ctx: Context, op: dict[str, Any], where: str, known: Any) -> dict[str,
         changed |= disks.ensure(ctx, where, disk)
     if op.get("seed"):
         changed |= _seed(ctx, where, op["seed"])
+    for volume in op.get("volumes") or []:
+        ctx.effect("secret")
+        secrets.ensure(op["id"], volume)
     before = known.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE) if known is not None else None
     ctx.effect("define")
     domain = connection.connect().defineXML(op["xml"])
@@ -98,7 +105,28 @@ def _take_back(instance_id: str, where: str) -> None:
     domain = connection.find(instance_id)
     if domain is not None:
         domains.erase(domain)
+    if connection.libvirt is not None:
+        secrets.release(secrets.made_for(instance_id))
     files.remove(where)
+
+
+def _with_volumes(op: dict[str, Any]) -> str:
+    """The XML with this host's name on its way to targets; its volumes are those of the operation and no others."""
+    tree = ElementTree.fromstring(op["xml"])
+    found = {str(disk.findtext("serial")): disk for disk in tree.iterfind("devices/disk[@type='network']")}
+    given = {str(volume["id"]): volume for volume in op.get("volumes") or []}
+    for key, volume in given.items():
+        disk = next((one for one in tree.iterfind("devices/disk") if one.findtext("serial") == key), None)
+        if disk is None or not volumes.same_source(disk, volumes.described(volume)):
+            raise BackendError(f"The domain XML does not have volume {key} as the operation describes it.")
+    if set(found) - set(given):
+        raise BackendError(f"The domain XML has a volume {min(set(found) - set(given))} that the operation lacks.")
+    name = volumes.initiator()
+    for disk in found.values():
+        source = disk.find("source")
+        if name and source is not None and source.get("protocol") == "iscsi":
+            volume_xml.name_initiator(source, name)
+    return ElementTree.tostring(tree, encoding="unicode") if found else str(op["xml"])
 
 
 def _seed(ctx: Context, where: str, texts: dict[str, str]) -> bool:

@@ -9,6 +9,23 @@ from __future__ import annotations
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.domain import domain_xml, interface_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.operation import spawn_operation
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import Options, options
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import Disk, DomainSpec, Image, Nic
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import (
+    Disk,
+    DomainSpec,
+    Image,
+    Nic,
+    VolumeDisk,
+)
 
-__all__ = ["Disk", "DomainSpec", "Image", "Nic", "Options", "domain_xml", "interface_xml", "options", "spawn_operation"]
+__all__ = [
+    "Disk",
+    "DomainSpec",
+    "Image",
+    "Nic",
+    "Options",
+    "VolumeDisk",
+    "domain_xml",
+    "interface_xml",
+    "options",
+    "spawn_operation",
+]

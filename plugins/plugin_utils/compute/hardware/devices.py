@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from xml.etree import ElementTree
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import Options
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import (
     CONSOLE_LOG,
@@ -16,8 +18,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.s
     Disk,
     DomainSpec,
     Nic,
+    VolumeDisk,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.xml import Element, node
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.xml import Element, node, parsed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
 FIXED_PORTS = 5  # seed, serial, balloon, random numbers, watchdog
@@ -28,13 +31,18 @@ _THROTTLES = tuple(f"{what}_{unit}_sec" for unit in ("bytes", "iops") for what i
 
 
 def device_names(spec: DomainSpec, made: Options) -> list[str]:
-    """The target of each disk (``vda``, ``vdb``, ...), and last that of the seed."""
+    """The target of each disk (``vda``, ``vdb``, ...), and last that of the seed; volumes bring names of their own."""
+    given = [volume.device for volume in spec.volumes]
+    if len(set(given)) != len(given):
+        raise BadInput("Two volumes have one device name.")
     buses = [made.disk_bus] * len(spec.disks) + [seed_bus(spec, made)]
     taken: dict[str, int] = {}
     names = []
     for bus in buses:
         prefix = _PREFIX[bus]
         place = taken.get(prefix, 0)
+        while prefix + string.ascii_lowercase[place : place + 1] in given:
+            place += 1
         if place >= len(string.ascii_lowercase):
             raise BadInput(f"An instance has at most {len(string.ascii_lowercase)} disks on one bus.")
         taken[prefix] = place + 1
@@ -64,6 +72,7 @@ def disks(spec: DomainSpec, made: Options) -> list[Element]:
     """The disks, the first one bootable, and the config drive."""
     names = device_names(spec, made)
     found = [_disk(spec, made, disk, names[place], place) for place, disk in enumerate(spec.disks)]
+    found += [_volume(volume) for volume in spec.volumes]
     bus = seed_bus(spec, made)
     if spec.seed:
         found.append(
@@ -80,6 +89,10 @@ def disks(spec: DomainSpec, made: Options) -> list[Element]:
     return found
 
 
+def _boots_elsewhere(spec: DomainSpec) -> bool:
+    return any(volume.boot_index == 0 for volume in spec.volumes)
+
+
 def _disk(spec: DomainSpec, made: Options, disk: Disk, name: str, place: int) -> Element:
     limits = [node(throttle, getattr(made, throttle)) for throttle in _THROTTLES if getattr(made, throttle)]
     return node(
@@ -90,10 +103,19 @@ def _disk(spec: DomainSpec, made: Options, disk: Disk, name: str, place: int) ->
         node("target", dev=name, bus=made.disk_bus),
         node("iotune", *limits) if limits else None,
         node("serial", disk.serial) if disk.serial else None,
-        node("boot", order=1) if place == 0 else None,
+        node("boot", order=1) if place == 0 and not _boots_elsewhere(spec) else None,
         type="file",
         device="disk",
     )
+
+
+def _volume(volume: VolumeDisk) -> Element:
+    """The same text as when it is plugged in later."""
+    try:
+        made = volume_xml.element(volume.described())
+    except (ValueError, KeyError, TypeError) as exc:
+        raise BadInput(f"Volume {volume.id}: {exc}.") from None
+    return parsed(ElementTree.tostring(made, encoding="unicode"))
 
 
 def _backing(disk: Disk) -> Element:
@@ -113,6 +135,7 @@ def controllers(spec: DomainSpec, made: Options) -> list[Element]:
     """SCSI where a disk wants it, USB only where something needs it, and PCIe ports for what is plugged in later."""
     found = []
     buses = {made.disk_bus} if spec.disks else set()
+    buses |= {volume_xml.BUSES.get(volume.device[:2], "") for volume in spec.volumes}
     if spec.seed:
         buses.add(seed_bus(spec, made))
     if "scsi" in buses:
@@ -121,6 +144,7 @@ def controllers(spec: DomainSpec, made: Options) -> list[Element]:
     found.append(node("controller", type="usb", index=0, model="qemu-xhci" if usb else "none"))
     if not is_old(made):
         used = len(spec.nics) + (len(spec.disks) if made.disk_bus == "virtio" else 0) + FIXED_PORTS
+        used += sum(volume.device.startswith("vd") for volume in spec.volumes)
         found.append(node("controller", type="pci", index=0, model="pcie-root"))
         found += [
             node("controller", type="pci", index=place + 1, model="pcie-root-port")

@@ -39,6 +39,7 @@ def domain_xml(spec: DomainSpec) -> str:
             node("memory", spec.ram, unit="MiB"),
             node("currentMemory", spec.ram, unit="MiB"),
             node("vcpu", spec.vcpus, placement="static"),
+            _iothreads(spec),
             _cputune(made),
             _sysinfo(spec) if spec.arch == "x86_64" else None,
             _os(spec, made),
@@ -78,6 +79,11 @@ def _metadata(spec: DomainSpec) -> Element:
     for name, value in {"name": spec.name, "project": spec.project, **spec.labels}.items():
         etree.SubElement(record, f"{{{NAMESPACE}}}{name}").text = value
     return node("metadata", record)
+
+
+def _iothreads(spec: DomainSpec) -> Element:
+    most = max((volume.iothread or 0 for volume in spec.volumes), default=0)
+    return node("iothreads", most) if most else None
 
 
 def _cputune(made: Options) -> Element:

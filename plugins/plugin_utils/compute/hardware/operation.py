@@ -25,7 +25,7 @@ def spawn_operation(
     if spec.seed != (seed is not None):
         raise ValueError("The config drive is in the domain or in the operation, but not in both.")
     names = device_names(spec, options(spec.image_properties, spec.extra_specs))
-    return {
+    operation = {
         "op": "spawn",
         "id": spec.id,
         "generation": generation,
@@ -34,6 +34,9 @@ def spawn_operation(
         "seed": None if seed is None else dict(seed),
         "start": start,
     }
+    if spec.volumes:
+        operation["volumes"] = [volume.described() for volume in spec.volumes]
+    return operation
 
 
 def _disk(disk: Disk, target: str) -> dict[str, Any]:

@@ -51,6 +51,36 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class VolumeDisk:
+    """One volume, reached by QEMU's own client or as a file; the disk's serial is the volume's UUID.
+
+    :param device: its name in the guest, such as ``vdb``; it says the bus as well (vd: virtio, sd: scsi).
+    :param source: what the export replied: ``protocol`` iscsi, rbd, gluster, nfs or file, and where it is.
+    :param user: of the export, with ``secret``, which never enters the XML.
+    :param boot_index: 0 boots first; None is not booted from.
+    :param iotune: limits under libvirt's names, such as ``total_iops_sec`` and ``total_iops_sec_max``.
+    """
+
+    id: str
+    device: str
+    source: Mapping[str, Any]
+    user: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    boot_index: int | None = None
+    iotune: Mapping[str, int] = field(default_factory=dict)
+    cache: str = "none"
+    discard: str = "unmap"
+    iothread: int | None = None
+    readonly: bool = False
+    multiattach: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """As the operations of the compute backend carry it."""
+        values = dict(vars(self))
+        return {**values, "source": dict(self.source), "iotune": dict(self.iotune), "serial": self.id}
+
+
+@dataclass(frozen=True)
 class Nic:
     """One network interface; Open vSwitch knows it by ``port_id``.
 
@@ -93,6 +123,7 @@ class DomainSpec:
     arch: str = "x86_64"
     cpu_mode: str = "host-model"
     disks: tuple[Disk, ...] = ()
+    volumes: tuple[VolumeDisk, ...] = ()
     nics: tuple[Nic, ...] = ()
     seed: bool = False
     console_log: bool = True

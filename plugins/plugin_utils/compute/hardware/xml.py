@@ -39,3 +39,8 @@ def text_of(element: Element) -> str:
     """The element as text, indented by two."""
     etree.indent(element, space="  ")
     return etree.tostring(element, encoding="unicode", pretty_print=True)
+
+
+def parsed(text: str) -> Element:
+    """An element from a text that this collection made."""
+    return etree.fromstring(text)
