@@ -17,7 +17,13 @@ import pytest
 from lxml import etree
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import Disk, DomainSpec, Image, Nic
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import (
+    Disk,
+    DomainSpec,
+    Image,
+    Nic,
+    VolumeDisk,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,6 +96,31 @@ SPECS = {
             "quota:disk_total_iops_sec": "500",
         },
         disks=(Disk(size=1),),
+    ),
+    "volumes": dataclasses.replace(
+        PLAIN,
+        disks=(),
+        volumes=(
+            VolumeDisk(
+                PORTS[0],
+                "vda",
+                {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn.2026-01.x:volume-{PORTS[0]}", "lun": 0},
+                user=PORTS[0],
+                secret="canary",
+                boot_index=0,
+                iotune={"total_iops_sec": 500, "total_iops_sec_max": 1000, "total_iops_sec_max_length": 10},
+                iothread=1,
+            ),
+            VolumeDisk(
+                PORTS[1],
+                "vdc",
+                {"protocol": "rbd", "name": f"pool/volume-{PORTS[1]}", "monitors": ["192.0.2.6:6789"]},
+                user="cloud",
+                cache="writeback",
+                multiattach=True,
+            ),
+            VolumeDisk(ID, "vdd", {"protocol": "nfs", "path": f"/srv/nfs/volume-{ID}"}, readonly=True),
+        ),
     ),
 }
 SCHEMA = "usr/share/libvirt/schemas/domain.rng"
@@ -197,3 +228,13 @@ def test_too_many_disks() -> None:
     spec = dataclasses.replace(PLAIN, disks=tuple(Disk(f"d{n}.qcow2", size=1) for n in range(27)))
     with pytest.raises(BadInput, match="at most 26"):
         hardware.domain_xml(spec)
+
+
+def test_volumes_in_the_spawn_operation() -> None:
+    """The secret goes with the operation and never into the XML; the seed takes a name that no volume has."""
+    operation = hardware.spawn_operation(SPECS["volumes"], generation=1, seed={})
+    assert [volume["secret"] for volume in operation["volumes"]] == ["canary", None, None]
+    assert "canary" not in operation["xml"]
+    assert "canary" not in repr(SPECS["volumes"])
+    names = [target.get("dev") for target in etree.fromstring(operation["xml"]).iterfind("devices/disk/target")]
+    assert names == ["vda", "vdc", "vdd", "vdb"]

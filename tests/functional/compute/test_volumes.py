@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Volumes over iSCSI with CHAP on a real libvirtd: plugged in, written, grown, copied, unplugged, nothing left."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
+from tests.functional.compute.machine import Machine
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+SECRET = "canary-secret-7Qx"
+WHERE = "/srv/test-volumes"
+
+
+class Target:
+    """tgt on the test host: one target with CHAP for each volume."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.made = 0
+
+    def export(self, volume_id: str, place: str = "a", mib: int = 64) -> dict[str, Any]:
+        """A volume's export on a backend named ``place``."""
+        self.made += 1
+        iqn, path = f"iqn.2026-01.cloud.agentless:{place}-volume-{volume_id}", f"{WHERE}/{place}-{volume_id}"
+        tgt, tid = "tgtadm --lld iscsi", self.made
+        user = f"{volume_id}{place}"
+        self.machine.shell(
+            f"mkdir -p {WHERE}; truncate -s {mib}M {path} && {tgt} --op new --mode target --tid {tid} -T {iqn} && "
+            f"{tgt} --op new --mode logicalunit --tid {tid} --lun 1 -b {path} && "
+            f"{tgt} --op bind --mode target --tid {tid} -I ALL && "
+            f"{tgt} --op new --mode account --user {user} --password {SECRET} && "
+            f"{tgt} --op bind --mode account --tid {tid} --user {user}"
+        )
+        return {"protocol": "iscsi", "portal": "127.0.0.1:3260", "iqn": iqn, "lun": 1, "user": user}
+
+
+@pytest.fixture(scope="module")
+def target(machine: Machine) -> Iterator[Target]:
+    """tgt, running."""
+    machine.shell("systemctl start tgt; for n in $(seq 50); do tgtadm --op show --mode sys && break; sleep 0.1; done")
+    yield Target(machine)
+    machine.shell(f"systemctl stop tgt; rm -rf {WHERE}", check=False)
+
+
+@pytest.fixture
+def guest(machine: Machine) -> str:
+    """A guest that is ready."""
+    spec = machine.spec("vol")
+    machine.run([machine.spawn(spec)])
+    ready(machine, spec.id)
+    return spec.id
+
+
+def ready(machine: Machine, instance_id: str) -> None:
+    """Wait for the guest's prompt."""
+    deadline = time.monotonic() + 240
+    while "GUEST-READY" not in str(machine.one("console_log", instance_id, max_bytes=65536)["log"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def volume(source: dict[str, Any], volume_id: str, secret: str = SECRET, device: str = "vdc") -> dict[str, Any]:
+    """What the operations carry."""
+    made: dict[str, Any] = {"id": volume_id, "serial": volume_id, "device": device, "source": source, "secret": secret}
+    return {**made, "user": source.get("user")}
+
+
+def places(machine: Machine, instance_id: str) -> list[list[str]]:
+    """The volumes' sources in the running domain and in its definition."""
+    texts = [machine.shell(f"virsh dumpxml {flag} {instance_id}") for flag in ("", "--inactive")]
+    return [re.findall(r"<source (?:protocol='iscsi' name|file)='([^']*volume-[^']*)'", text) for text in texts]
+
+
+def secrets(machine: Machine) -> str:
+    """libvirt's secrets."""
+    return machine.shell("virsh -q secret-list").strip()
+
+
+def test_a_volume_comes_and_goes(machine: Machine, target: Target, guest: str) -> None:
+    """Plugged in, written by the guest, copied to another place under it, unplugged; twice is once; nothing left."""
+    key = str(uuid.uuid4())
+    first = volume(target.export(key), key)
+    assert machine.run([{"op": "attach_volume", "id": guest, "volume": {**first, "secret": "wrong"}}])[0]["ok"] is False
+    assert (secrets(machine), places(machine, guest)) == ("", [[], []])
+    results = [machine.one("attach_volume", guest, volume=first) for _turn in range(2)]
+    assert [result["changed"] for result in results] == [True, False]
+    live, kept = places(machine, guest)
+    assert live == kept == [f"{first['source']['iqn']}/1"]
+    assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
+    machine.talk(guest, "echo written-before | dd of=/dev/vdc bs=512 conv=sync 2>/dev/null; sync")
+    assert SECRET not in machine.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; cat /etc/libvirt/qemu/*.xml")
+    assert SECRET not in machine.shell("cat /var/log/libvirt/qemu/*.log; journalctl --no-pager")
+
+    second = volume(target.export(key, "b"), key)
+    results = [machine.one("copy_volume", guest, volume=second) for _turn in range(2)]
+    assert [result["changed"] for result in results] == [True, False]
+    live, kept = places(machine, guest)
+    assert live == kept == [f"{second['source']['iqn']}/1"]
+    machine.talk(guest, "echo written-after | dd of=/dev/vdc bs=512 seek=1 conv=sync 2>/dev/null; sync")
+    assert "written-after" in machine.shell(f"head -c 1024 {WHERE}/b-{key} | tr -d '\\0'")
+    assert "written-before" in machine.shell(f"head -c 1024 {WHERE}/b-{key} | tr -d '\\0'")
+
+    results = [machine.one("detach_volume", guest, volume={"id": key}) for _turn in range(2)]
+    assert [(result["changed"], result["released"]) for result in results] == [(True, True), (False, True)]
+    assert (secrets(machine), places(machine, guest)) == ("", [[], []])
+    assert "vdc" not in machine.talk(guest, "ls /sys/block")
+
+
+def test_a_running_guest_sees_its_volume_grow(machine: Machine, guest: str) -> None:
+    """And it is never made smaller."""
+    key = str(uuid.uuid4())
+    path = f"{WHERE}/volume-{key}"
+    machine.shell(f"mkdir -p {WHERE}; truncate -s 1G {path}")
+    made = volume({"protocol": "file", "path": path}, key)
+    machine.one("attach_volume", guest, volume=made)
+    for size, changed in ((1, False), (2, True), (2, False)):
+        assert machine.one("resize_volume", guest, volume={"id": key, "size": size})["changed"] is changed
+    assert "4194304" in machine.talk(guest, "cat /sys/block/vdc/size")
+    assert machine.run([{"op": "resize_volume", "id": guest, "volume": {"id": key, "size": 1}}])[0]["ok"] is False
+    machine.one("detach_volume", guest, volume={"id": key})
+
+
+@pytest.mark.parametrize("effect", ["secret", "plug"])
+def test_killed_on_the_way_in_and_out(machine: Machine, target: Target, guest: str, effect: str) -> None:
+    """The next run ends where an undisturbed one does."""
+    key = str(uuid.uuid4())
+    made = volume(target.export(key), key)
+    assert machine.run([{"op": "attach_volume", "id": guest, "volume": made}], effect) == []
+    machine.one("attach_volume", guest, volume=made)
+    live, kept = places(machine, guest)
+    assert live == kept != []
+    for out in ("unplug", "release"):
+        assert machine.run([{"op": "detach_volume", "id": guest, "volume": {"id": key}}], out) == []
+    machine.one("detach_volume", guest, volume={"id": key})
+    assert (secrets(machine), places(machine, guest)) == ("", [[], []])
+
+
+def test_spawned_with_a_volume_and_destroyed(machine: Machine, target: Target) -> None:
+    """The secret is there before the domain, and goes with it, also when the spawn was killed before the domain."""
+    key = str(uuid.uuid4())
+    source = target.export(key)
+    disk = VolumeDisk(key, "vdb", source, user=source["user"], secret=SECRET, iotune={"total_iops_sec": 500})
+    spec = machine.spec("vol", volumes=(disk,))
+    assert machine.run([machine.spawn(spec)], "define") == []
+    assert key in secrets(machine)
+    machine.one("destroy", spec.id)
+    assert secrets(machine) == ""
+    assert machine.run([machine.spawn(spec)])[0]["ok"] is True
+    ready(machine, spec.id)
+    assert key[:20] in machine.talk(spec.id, "cat /sys/block/vdb/serial")
+    machine.one("destroy", spec.id)
+    assert (secrets(machine), machine.remains()) == ("", "")
