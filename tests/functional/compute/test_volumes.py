@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
-from tests.functional.compute.machine import Machine
+from tests.functional.compute.machine import TREE, Machine
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -88,22 +89,40 @@ def secrets(machine: Machine) -> str:
     return machine.shell("virsh -q secret-list").strip()
 
 
+def foreseen(machine: Machine, op: str, instance_id: str, described: dict[str, Any]) -> bool:
+    """Whether the operation would change anything, asked in check mode."""
+    call = json.loads(machine.command([{"op": op, "id": instance_id, "volume": described}]))
+    call["ANSIBLE_MODULE_ARGS"]["_ansible_check_mode"] = True
+    reply = json.loads(machine.shell(f"PYTHONPATH={TREE} python3 {TREE}/driver.py", stdin=json.dumps(call).encode()))
+    assert reply["results"][0]["ok"], reply
+    return bool(reply["results"][0]["changed"])
+
+
 def test_a_volume_comes_and_goes(machine: Machine, target: Target, guest: str) -> None:
     """Plugged in, written by the guest, copied to another place under it, unplugged; twice is once; nothing left."""
     key = str(uuid.uuid4())
     first = volume(target.export(key), key)
     assert machine.run([{"op": "attach_volume", "id": guest, "volume": {**first, "secret": "wrong"}}])[0]["ok"] is False
     assert (secrets(machine), places(machine, guest)) == ("", [[], []])
+    assert foreseen(machine, "attach_volume", guest, first) is True
+    assert (secrets(machine), places(machine, guest)) == ("", [[], []])
     results = [machine.one("attach_volume", guest, volume=first) for _turn in range(2)]
     assert [result["changed"] for result in results] == [True, False]
     live, kept = places(machine, guest)
     assert live == kept == [f"{first['source']['iqn']}/1"]
+    other = str(uuid.uuid4())
+    stranger = {**first, "id": other, "serial": other}
+    for wrong in (stranger, volume({"protocol": "file", "path": f"{WHERE}/volume-{other}"}, other)):
+        assert machine.run([{"op": "attach_volume", "id": guest, "volume": wrong}])[0]["ok"] is False
+    assert machine.one("detach_volume", guest, volume={"id": other, "device": "vdc"})["changed"] is False
+    assert foreseen(machine, "detach_volume", guest, {"id": key}) is True
     assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
     machine.talk(guest, "echo written-before | dd of=/dev/vdc bs=512 conv=sync 2>/dev/null; sync")
     assert SECRET not in machine.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; cat /etc/libvirt/qemu/*.xml")
     assert SECRET not in machine.shell("cat /var/log/libvirt/qemu/*.log; journalctl --no-pager")
 
     second = volume(target.export(key, "b"), key)
+    assert machine.run([{"op": "copy_volume", "id": guest, "volume": second}], "pivot") == []
     results = [machine.one("copy_volume", guest, volume=second) for _turn in range(2)]
     assert [result["changed"] for result in results] == [True, False]
     live, kept = places(machine, guest)
