@@ -181,3 +181,26 @@ def test_spawned_with_a_volume_and_destroyed(machine: Machine, target: Target) -
     assert key[:20] in machine.talk(spec.id, "cat /sys/block/vdb/serial")
     machine.one("destroy", spec.id)
     assert (secrets(machine), machine.remains()) == ("", "")
+
+
+def test_limits_io_threads_and_a_stopped_guest(machine: Machine, guest: str) -> None:
+    """Limits with bursts and an io thread are in both places; a stopped guest's definition is changed alone."""
+    key = str(uuid.uuid4())
+    machine.shell(f"mkdir -p {WHERE}; truncate -s 64M {WHERE}/volume-{key}")
+    limits = {"total_iops_sec": 500, "total_iops_sec_max": 1000, "total_iops_sec_max_length": 5}
+    made = {**volume({"protocol": "file", "path": f"{WHERE}/volume-{key}"}, key), "iotune": limits, "iothread": 1}
+    machine.one("attach_volume", guest, volume=made)
+    for place in ("--live", "--config"):
+        said = machine.shell(f"virsh blkdeviotune {guest} vdc {place}")
+        assert {name: int(re.findall(rf"^{name}\s*: (\d+)", said, re.MULTILINE)[0]) for name in limits} == limits
+    assert machine.shell(f"virsh dumpxml {guest}").count("iothread='1'") == 1
+    machine.one("detach_volume", guest, volume={"id": key})
+    machine.one("stop", guest, hard=True)
+    results = [machine.one("attach_volume", guest, volume=made) for _turn in range(2)]
+    assert [result["changed"] for result in results] == [True, False]
+    assert machine.one("resize_volume", guest, volume={"id": key, "size": 1})["changed"] is False
+    machine.one("start", guest)
+    ready(machine, guest)
+    assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
+    assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
+    assert places(machine, guest) == [[], []]
