@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Volumes as raw sparse files in a directory. A new file reads zeros by itself."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import GIB, Driver
+
+
+class File(Driver):
+    """A snapshot is a copy."""
+
+    copies = True
+
+    def path(self, name: str) -> str:
+        return os.path.join(str(self.options["path"]), name)
+
+    def size(self, name: str) -> int | None:
+        try:
+            return os.stat(self.path(name)).st_size
+        except FileNotFoundError:
+            return None
+
+    def make(self, name: str, size: int, source: str | None) -> str:
+        draft = self.path(f"making-{name}")
+        self.ctx.effect("file")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        try:
+            if source:
+                argv = ["cp", "--reflink=auto", "--sparse=always", self.path(source), draft]
+                self.ctx.run(argv, timeout=6 * 3600)
+            os.ftruncate(handle, max(size, os.fstat(handle).st_size))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return draft
+
+    def finish(self, name: str) -> None:
+        os.rename(self.path(f"making-{name}"), self.path(name))
+
+    def delete(self, name: str) -> bool:
+        there = False
+        for each in (f"making-{name}", name):
+            if self.size(each) is not None:
+                self.ctx.effect("unlink")
+                os.unlink(self.path(each))
+                there = True
+        return there
+
+    def extend(self, name: str, size: int) -> None:
+        self.ctx.effect("truncate")
+        os.truncate(self.path(name), size)
+
+    def snapshot(self, name: str, source: str) -> None:
+        self.make(name, 0, source)
+        self.finish(name)
+
+    def usage(self) -> dict[str, float]:
+        found = os.statvfs(str(self.options["path"]))
+        total, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+        return {"total": total / GIB, "used": (total - free) / GIB}
