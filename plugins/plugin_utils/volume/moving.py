@@ -37,14 +37,21 @@ def copy(request: Request, found: Loaded, both: Both, *, timeout: int) -> Answer
     return _fetched(request, found, both, timeout)
 
 
-def movable(conn: sa.Connection, found: Record) -> None:
-    """Whether anybody can copy it now.
+def movable(conn: sa.Connection, found: Record, target: Record) -> None:
+    """Whether anybody can copy it to that backend now.
 
-    :raises InUse: the instance that has it does not run, or there are several.
+    :raises InUse: the instance that has it does not run, or there are several, or both places would have one name.
     """
     held = records.listing(conn, tables.volume_attachments, volume_id=found["id"])
     if not held:
         return
+    here = orders.by_id(conn, [found["backend_id"]])[found["backend_id"]]
+    if here["host"] == target["host"] and not (target["capabilities"] or {}).get("separate_exports"):
+        # One name for both would have the guest copy the volume onto itself, and its export closed under it.
+        raise InUse(
+            f"Volume {found['name']!r} is attached, and {target['host']} cannot export both places of it at once. "
+            "Detach it, and run again."
+        )
     if len(held) > 1:
         raise InUse(f"Volume {found['name']!r} is attached to several instances and cannot move under them.")
     guest = records.find(conn, cell.instances, held[0]["instance_id"])

@@ -39,9 +39,23 @@ def begin(conn: sa.Connection, found: Record, kind: Record) -> Record:
     """
     if found["volume_type_id"] == kind["id"] or found["status"] in PENDING:
         return found  # another run was first
-    if placement.fits(conn, found, kind):
+    chosen = where(conn, found, kind)
+    if chosen is None:
         return volumes.move(conn, found["id"], SETTLED, volume_type_id=kind["id"])
-    moving.movable(conn, found)
+    volumes.claim(conn, chosen, int(found["size"]))
+    move = {"type": kind["id"], "from": found["backend_id"], "to": chosen, "backends": [found["backend_id"], chosen]}
+    spec = {**(found["spec"] or {}), "retype": move}
+    return volumes.move(conn, found["id"], SETTLED, status="retyping", spec=spec)
+
+
+def where(conn: sa.Connection, found: Record, kind: Record) -> str | None:
+    """The backend that it has to move to for that type; None where its own fits. Nothing is written.
+
+    :raises InUse: it has snapshots, which would be left behind, or nobody could copy it.
+    :raises NoValidHost: no backend fits the new type.
+    """
+    if placement.fits(conn, found, kind):
+        return None
     named = [str(row["name"]) for row in records.listing(conn, tables.volume_snapshots, volume_id=found["id"])]
     if named:
         raise InUse(
@@ -50,10 +64,8 @@ def begin(conn: sa.Connection, found: Record, kind: Record) -> Record:
             snapshots=named,
         )
     chosen = placement.place(conn, places.Asked(size=int(found["size"]), type=kind, tried=[found["backend_id"]]))
-    volumes.claim(conn, chosen, int(found["size"]))
-    move = {"type": kind["id"], "from": found["backend_id"], "to": chosen, "backends": [found["backend_id"], chosen]}
-    spec = {**(found["spec"] or {}), "retype": move}
-    return volumes.move(conn, found["id"], SETTLED, status="retyping", spec=spec)
+    moving.movable(conn, found, orders.by_id(conn, [chosen])[chosen])
+    return chosen
 
 
 def finish(request: Request, volume_id: str, *, timeout: int) -> None:

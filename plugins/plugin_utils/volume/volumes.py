@@ -217,8 +217,11 @@ def _absent(request: Request, name: str, header: str) -> Outcome:
 def _foreseen(request: Request, plan: Plan) -> None:
     """In check mode: whether a backend would take it, as far as backends are on record.
 
-    :raises NoValidHost: none would.
+    :raises CloudError: none would, or it could not be moved there.
     """
+    if plan.new_type is not None and plan.found is not None and plan.found["status"] not in _PENDING:
+        with request.conductor.read() as conn:
+            retype.where(conn, plan.found, plan.new_type)
     if plan.wish is None:
         return
     try:

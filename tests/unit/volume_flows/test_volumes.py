@@ -2,87 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Volumes from wish to nothing: what is recorded, what hosts are told, what is refused, and what a fault leaves."""
+"""Volumes from wish to nothing: what is recorded, what hosts are told and what is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud as cloud_tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
-    BackendFailed,
     BadInput,
     ChangeRefused,
     CloudError,
-    HostUnreachable,
     InUse,
     NotFound,
     NoValidHost,
     QuotaExceeded,
 )
 from tests.unit.resources.cloud import Cloud, predict_then_do
-from tests.unit.volume_flows.bus import Bus, Gone
-
-GIB = 2**30
-
-
-def one(cloud: Cloud, name: str = "data") -> dict[str, Any]:
-    (row,) = cloud.ask("volume_info", name=name).values["volumes"]
-    return dict(row)
-
-
-def used(cloud: Cloud) -> dict[str, int]:
-    """What the project has used, and what backends have claimed."""
-    usage = cloud.ask("project_info", name="default").values["projects"][0]["usage"]
-    with cloud.conductor as conductor, conductor.read() as conn:
-        claimed = {row["name"]: row["used"] for row in records.listing(conn, tables.volume_backends) if row["used"]}
-    kinds = ("volumes", "gigabytes", "volume_snapshots", "volume_backups")
-    return {**{kind: usage[kind] for kind in kinds if usage.get(kind)}, **claimed}
-
-
-def empty(cloud: Cloud, bus: Bus) -> bool:
-    return not (used(cloud) or bus.volumes or bus.snapshots or bus.exports or bus.backups)
-
-
-def refused(cloud: Cloud, kind: type[CloudError], said: str, module: str = "volume", **args: Any) -> CloudError:
-    """Both check mode and the real run refuse, and write nothing."""
-    errors = []
-    for check in (True, False):
-        before = cloud.digest()
-        with pytest.raises(kind, match=said) as caught:
-            cloud.ask(module, check=check, **args)
-        assert cloud.digest() == before
-        errors.append(caught.value)
-    assert errors[0].msg == errors[1].msg
-    return errors[0]
-
-
-def image(cloud: Cloud, **values: Any) -> None:
-    row = {"status": "active", "checksum": f"sha256:{'0' * 64}", "disk_format": "qcow2", "size": 7, "min_disk": 0}
-    row |= {"name": "debian", "virtual_size": 2 * GIB, "visibility": "private", "store_host": "store1", **values}
-    with cloud.conductor as conductor, conductor.transaction() as conn:
-        project = records.get(conn, cloud_tables.projects, "default")
-        records.insert(conn, cloud_tables.images, project_id=project["id"], **row)
-
-
-def attach(cloud: Cloud, volume: str = "data") -> None:
-    """Write an attachment to a running guest, as the flow of instances does."""
-    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances
-
-    with cloud.conductor as conductor, conductor.transaction() as conn:
-        row = records.get(conn, tables.volumes, volume)
-        about = {"project_id": row["project_id"], "name": "web1", "flavor": {}, "status": "ACTIVE"}
-        guest = instances.create(conn, about)
-        link = {"volume_id": row["id"], "instance_id": guest["id"], "host": "kvm1", "device": "vdb", "slot": 0}
-        records.insert(conn, tables.volume_attachments, status="attached", **link)
-        records.update(conn, tables.volumes, row["id"], status="in-use")
+from tests.unit.volume_flows.bus import Bus
+from tests.unit.volume_flows.looks import GIB, attach, empty, image, refused, used
 
 
 def test_an_empty_volume(cloud: Cloud, bus: Bus) -> None:
@@ -202,6 +144,19 @@ def test_moving_under_a_guest(cloud: Cloud, bus: Bus) -> None:
     assert [key[:2] for key in bus.volumes] == [("vol2", "lvm2")]
 
 
+def test_two_places_of_one_name(cloud: Cloud, bus: Bus) -> None:
+    """A host that exports a volume by one name only would have its guest copy it onto itself."""
+    cloud.ask("volume", name="data", size=3, volume_type="lvm1")
+    attach(cloud)
+    refused(cloud, InUse, "cannot export both places", name="data", volume_type="files")
+    can = {"thin": True, "separate_exports": True}
+    bus.has = {"vol1": [{**each, "capabilities": can} for each in bus.has["vol1"]], "vol2": bus.has["vol2"]}
+    with pytest.raises(NoValidHost):
+        cloud.ask("volume", name="it", size=500)  # hosts are asked what is new
+    assert predict_then_do(cloud, "volume", name="data", volume_type="files").values["volume"]["backend"] == "files"
+    assert [order["op"] for order in bus.guests] == ["copy_volume"]
+
+
 def test_a_type_that_its_backend_fits(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="data", size=3, volume_type="lvm1")
     cloud.ask("volume_type", name="thin", extra_specs={"driver": "lvm"}, qos={"total_iops_sec": 9})
@@ -252,6 +207,7 @@ def test_what_cannot_change(cloud: Cloud) -> None:
     refused(cloud, InUse, "attached", name="data", multiattach=True)
     refused(cloud, InUse, "Say force", module="volume_snapshot", name="it", volume="data")
     assert cloud.ask("volume_snapshot", name="it", volume="data", force=True).changed
+    refused(cloud, InUse, "has snapshots .it., which stay", name="data", volume_type="lvm2")
 
 
 def test_quota(cloud: Cloud, bus: Bus) -> None:
@@ -267,33 +223,6 @@ def test_quota(cloud: Cloud, bus: Bus) -> None:
     assert len(bus.volumes) == 1
 
 
-def test_a_backend_that_refuses_is_left_for_another(cloud: Cloud, bus: Bus) -> None:
-    bus.refuses = {"create@vol1"}
-    assert cloud.ask("volume", name="data", size=3).values["volume"]["backend"] == "lvm2"
-    assert used(cloud) == {"volumes": 1, "gigabytes": 3, "lvm2": 3}
-    with pytest.raises(BackendFailed, match=r"'it' could not be made: vol1: create does not go"):
-        cloud.ask("volume", name="it", size=3, volume_type="lvm1")
-    cloud.ask("volume", name="data", state="absent")
-    assert empty(cloud, bus)
-
-
-def test_a_host_that_refuses_leaves_all_as_it_was(cloud: Cloud, bus: Bus) -> None:
-    cloud.ask("volume", name="data", size=3, volume_type="lvm1")
-    bus.refuses = {"extend@vol1", "create@vol2", "snapshot@vol1"}
-    tasks: list[tuple[str, dict[str, Any]]] = [
-        ("volume", {"name": "data", "size": 4}),
-        ("volume", {"name": "data", "volume_type": "lvm2"}),
-        ("volume_snapshot", {"name": "it", "volume": "data"}),
-    ]
-    for module, args in tasks:
-        with pytest.raises(BackendFailed, match="does not go"):
-            cloud.ask(module, **args)
-        assert (one(cloud)["status"], one(cloud)["size"], one(cloud)["volume_type"]) == ("available", 3, "lvm1")
-        assert used(cloud) == {"volumes": 1, "gigabytes": 3, "lvm1": 3}
-        assert not bus.exports
-        assert not bus.snapshots
-
-
 def test_a_backend_that_was_set_up_since(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="first", size=1)
     refused(cloud, NoValidHost, ".", name="data", size=500)
@@ -302,100 +231,6 @@ def test_a_backend_that_was_set_up_since(cloud: Cloud, bus: Bus) -> None:
     with cloud.conductor as conductor, conductor.read() as conn:
         states = {row["name"]: row["state"] for row in records.listing(conn, tables.volume_backends)}
     assert states == {"lvm1": "enabled", "files": "enabled", "lvm2": "disabled", "big": "enabled"}
-
-
-def test_a_dead_host(cloud: Cloud, bus: Bus) -> None:
-    cloud.ask("volume", name="old", size=1, volume_type="lvm1")
-    bus.dead = {"vol1"}
-    with pytest.raises(HostUnreachable, match="stays as error with its claim"):
-        cloud.ask("volume", name="data", size=3, volume_type="lvm1")
-    assert used(cloud)["lvm1"] == 4
-    bus.dead = set()
-    assert cloud.ask("volume", name="data", size=3, volume_type="lvm1").values["volume"]["status"] == "available"
-    for name in ("old", "data"):
-        cloud.ask("volume", name=name, state="absent")
-    assert empty(cloud, bus)
-
-
-FLOW: list[tuple[str, dict[str, Any]]] = [
-    ("volume", {"name": "data", "size": 3, "volume_type": "lvm1"}),
-    ("volume", {"name": "data", "size": 4}),
-    ("volume", {"name": "data", "volume_type": "lvm2"}),
-    ("volume", {"name": "data", "volume_type": "files"}),
-    ("volume_snapshot", {"name": "monday", "volume": "data"}),
-    ("volume", {"name": "copy", "snapshot": "monday"}),
-    ("volume", {"name": "copy", "state": "absent"}),
-    ("volume_snapshot", {"name": "monday", "state": "absent"}),
-    ("volume_backup", {"name": "sunday", "volume": "data"}),
-    ("volume", {"name": "back", "backup": "sunday"}),
-    ("volume_backup", {"name": "sunday", "state": "absent"}),
-    ("volume", {"name": "data", "state": "absent", "delete_snapshots": True}),
-]
-
-
-def killer(at: int) -> Callable[[str], None]:
-    count = iter(range(1_000))
-
-    def kill(name: str) -> None:
-        if next(count) == at:
-            raise Gone(f"killed at {name}")
-
-    return kill
-
-
-@pytest.mark.parametrize("moment", ["call", "reply", "commit", "committed"])
-@pytest.mark.parametrize("task", range(len(FLOW)))
-def test_killed_anywhere_and_run_again(
-    cloud: Cloud, bus: Bus, monkeypatch: pytest.MonkeyPatch, task: int, moment: str
-) -> None:
-    """P6: before every call to a host and every commit, and after each of them, so that its answer is lost."""
-    for module, args in FLOW[:task]:
-        cloud.ask(module, **args)
-    module, args = FLOW[task]
-    for at in range(20):
-        with monkeypatch.context() as patch:
-            fault(patch, bus, moment, killer(at))
-            try:
-                cloud.ask(module, **args)
-            except Gone:
-                pass
-            else:
-                break
-        left = cloud.ask(module, check=True, **args).changed
-        assert cloud.ask(module, **args).changed == left, "what is left undone is foreseen"
-        assert not cloud.ask(module, **args).changed
-        break_down(cloud, bus, task)
-    else:
-        pytest.fail("no end")
-    assert at > 0, "nothing was killed"
-
-
-def fault(patch: pytest.MonkeyPatch, bus: Bus, moment: str, kill: Callable[[str], None]) -> None:
-    """Have the controller killed at the choke point of that kind."""
-    if moment in ("call", "reply"):
-        patch.setattr(bus, "before" if moment == "call" else "after", kill)
-        return
-
-    def commit(label: str, do: Callable[[], None]) -> None:
-        if moment == "commit":
-            kill(label)
-        do()
-        if moment == "committed":
-            kill(label)
-
-    patch.setattr(effects, "commit", commit)
-
-
-def break_down(cloud: Cloud, bus: Bus, task: int) -> None:
-    """Look at what is there, remove it all, and be again where the task begins."""
-    for row in cloud.ask("volume_info").values["volumes"]:
-        assert row["status"] == "available"
-        cloud.ask("volume", name=row["name"], state="absent", delete_snapshots=True)
-    for row in cloud.ask("volume_backup_info").values["volume_backups"]:
-        cloud.ask("volume_backup", name=row["name"], state="absent")
-    assert empty(cloud, bus)
-    for module, args in FLOW[:task]:
-        cloud.ask(module, **args)
 
 
 def test_one_call_for_each_host(cloud: Cloud, bus: Bus) -> None:
