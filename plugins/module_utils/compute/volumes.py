@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INITIATOR_FILE = "/etc/iscsi/initiatorname.iscsi"
 INITIATOR_PREFIX = "iqn.2026-01.cloud.agentless:"
+SCSI = "<controller type='scsi' index='0' model='virtio-scsi'/>"
 LETS_GO = 30  # seconds that a guest gets to let go of a disk
 COPY_TIME = 3600
 _ASK_AGAIN = 5
@@ -163,7 +164,14 @@ def _plug(ctx: Context, domain: Any, wanted: Any, places: list[int]) -> None:
         thread = driver.get("iothread")
         if thread and int(thread) not in [one[0] for one in _call(domain.ioThreadInfo, place)]:
             _call(domain.addIOThread, int(thread), place)
+        if wanted.find("target").get("bus") == "scsi" and _bare_of_scsi(domain, place):
+            _call(domain.attachDeviceFlags, SCSI, place)
         _call(domain.attachDeviceFlags, _text(wanted), place)
+
+
+def _bare_of_scsi(domain: Any, place: int) -> bool:
+    """libvirt would add a controller by itself, but one that most guests have no driver for."""
+    return ElementTree.fromstring(_xml(domain, place)).find("devices/controller[@type='scsi']") is None
 
 
 def _unplug(domain: Any, key: str, place: int, patience: float) -> None:
@@ -201,10 +209,13 @@ def _follow(domain: Any, device: str, patience: float) -> None:
     raise BackendError(f"The copy of {device} was not whole in {patience:g} s; it goes on.", error="Timeout")
 
 
-def _disks(domain: Any, place: int) -> list[Any]:
+def _xml(domain: Any, place: int) -> str:
     inactive = place == connection.libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    text = domain.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-    return list(ElementTree.fromstring(text).iterfind("devices/disk"))
+    return str(domain.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0))
+
+
+def _disks(domain: Any, place: int) -> list[Any]:
+    return list(ElementTree.fromstring(_xml(domain, place)).iterfind("devices/disk"))
 
 
 def _disk(domain: Any, key: str, place: int) -> Any:

@@ -204,3 +204,16 @@ def test_limits_io_threads_and_a_stopped_guest(machine: Machine, guest: str) -> 
     assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
     assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
     assert places(machine, guest) == [[], []]
+
+
+def test_a_scsi_disk_in_a_guest_without_scsi(machine: Machine, guest: str) -> None:
+    """The controller that guests have a driver for comes with it, once."""
+    key = str(uuid.uuid4())
+    machine.shell(f"mkdir -p {WHERE}; truncate -s 64M {WHERE}/volume-{key}")
+    made = volume({"protocol": "file", "path": f"{WHERE}/volume-{key}"}, key, device="sda")
+    results = [machine.one("attach_volume", guest, volume=made) for _turn in range(2)]
+    assert [result["changed"] for result in results] == [True, False]
+    for flag in ("", "--inactive"):
+        assert machine.shell(f"virsh dumpxml {flag} {guest}").count("model='virtio-scsi'") == 1
+    assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
+    assert places(machine, guest) == [[], []]
