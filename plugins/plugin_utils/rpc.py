@@ -38,7 +38,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
 RUSH_TRIES = 8
-RUSH_SIGNS = ("kex_exchange_identification", "ssh_exchange_identification", "Session open refused by peer")
+RUSH_SIGNS = (
+    "kex_exchange_identification",
+    "ssh_exchange_identification",
+    "Session open refused by peer",
+    # ansible-core says this of an ssh that is about to die of one of the above and could not be reaped within 1 ms;
+    # the host may have got the beginning of a packed module, which does not run
+    "Data could not be sent to remote host",
+)
 FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
@@ -251,7 +258,7 @@ def _gated(gate: threading.Semaphore, work: Callable[[], None]) -> None:
 def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Connect again where sshd turned us away at the door because too many came at once (MaxStartups, MaxSessions).
 
-    Nothing was sent then, and it passes. Every other failure to connect is told at once.
+    Nothing ran there, and it passes. Every other failure to connect is told at once.
     """
     for attempt in range(1, RUSH_TRIES + 1):
         try:
