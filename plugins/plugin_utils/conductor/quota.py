@@ -40,6 +40,8 @@ DEFAULTS: dict[str, int] = {
     "secgroups": 50,
     "secgroup_rules": 500,
     "volumes": 100,
+    "volume_snapshots": 100,
+    "volume_backups": 100,
     "gigabytes": 10_000,
     "floating_ips": 50,
 }

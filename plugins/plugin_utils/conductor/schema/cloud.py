@@ -27,6 +27,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema.n
     secgroups,
     subnets,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema.volume import (
+    volume_attachments,
+    volume_backends,
+    volume_backups,
+    volume_snapshots,
+    volume_types,
+    volumes,
+)
 
 __all__ = [
     "addresses",
@@ -47,6 +55,12 @@ __all__ = [
     "server_group_members",
     "server_groups",
     "subnets",
+    "volume_attachments",
+    "volume_backends",
+    "volume_backups",
+    "volume_snapshots",
+    "volume_types",
+    "volumes",
 ]
 
 metadata = cloud_metadata

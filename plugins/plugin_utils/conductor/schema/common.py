@@ -21,7 +21,7 @@ NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
 
-# One for the cloud database, whose tables are in cloud.py and network.py, and one for each cell's.
+# One for the cloud database, whose tables are in cloud.py, network.py and volume.py, and one for each cell's.
 cloud_metadata = sa.MetaData(naming_convention=NAMING)
 cell_metadata = sa.MetaData(naming_convention=NAMING)
 
