@@ -16,15 +16,13 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters import FILTERS, Filter
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.scales import Scales, Ties
-from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.story import Story
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.story import MOST_CANDIDATES, Story
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.values import (
     Candidate,
     HostState,
     Placement,
     RequestSpec,
 )
-
-MOST_CANDIDATES = 10  # whose weights are told
 
 _Entry = tuple[float, tuple[bool, str, str], int, Candidate]  # what the heap is ordered by, and whom it means
 

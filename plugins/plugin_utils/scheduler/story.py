@@ -6,13 +6,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import NoValidHost
 
 MOST_REASONS = 50  # hosts whose reason is told one by one; beyond that only counts ...
+MOST_CANDIDATES = 10  # whose weights are told
 FIRST_REASONS = 3  # ... except for the first of each filter
 IN_WORDS = 5
+
+
+class Words(NamedTuple):
+    """What is placed, where, and what to do if there is nowhere."""
+
+    what: str
+    where: str
+    nowhere: str
+
+
+INSTANCES = Words("instance", "host", "No host is registered (module agentless.cloud.host).")
 
 
 class Story:
@@ -21,8 +33,9 @@ class Story:
     :ivar candidates: the best hosts with their weights.
     """
 
-    def __init__(self, seen: int) -> None:
+    def __init__(self, seen: int, words: Words = INSTANCES) -> None:
         self.seen = seen
+        self._words = words
         self.candidates: list[dict[str, Any]] = []
         self._survivors: list[dict[str, Any]] = []
         self._filtered: list[dict[str, str]] = []
@@ -55,20 +68,21 @@ class Story:
 
     def no_valid_host(self, count: int, found: int) -> NoValidHost:
         """The error that says it in words."""
-        asked = "the instance" if count == 1 else f"all {count} instances"
+        what, where, nowhere = self._words
+        asked = f"the {what}" if count == 1 else f"all {count} {what}s"
         said = [f"No valid host for {asked}."]
         if not self.seen:
-            said.append("No host is registered (module agentless.cloud.host).")
+            said.append(nowhere)
             return NoValidHost(" ".join(said), explanation=self.told())
         steps = [
             f"{step['filter']} left {step['left']} ({_words(self._filtered, self._counts, step['filter'])})"
             for step in self._survivors
             if self._counts.get(step["filter"])
         ]
-        said.append(f"Hosts seen: {self.seen}. {'; '.join(steps) or 'Every filter passed'}.")
+        said.append(f"{where.capitalize()}s seen: {self.seen}. {'; '.join(steps) or 'Every filter passed'}.")
         if found:
             used = [f"{name} ({_words(self._full, self._full_counts, name)})" for name in self._full_counts]
-            said.append(f"{found} of them found room, then no host was left: {'; '.join(used)}.")
+            said.append(f"{found} of them found room, then no {where} was left: {'; '.join(used)}.")
         return NoValidHost(" ".join(said), explanation=self.told())
 
 

@@ -10,6 +10,7 @@ again before a volume is said to have no place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ Record = dict[str, Any]
 GROUP = "cloud_volume"
 DRIVERS = frozenset({"lvm", "file", "nfs", "rbd", "gluster"})
 RATIO = 1.0  # thin backends hold more than they have only where the operator says so
+LARGEST_RATIO = 1000
 _ASKED = 120  # seconds
 
 
@@ -38,7 +40,8 @@ def ensure(request: Request) -> None:
     :raises CloudError: none could be asked.
     """
     with request.conductor.read() as conn:
-        known = {row["host"] for row in records.listing(conn, tables.volume_backends)}
+        rows = records.listing(conn, tables.volume_backends)
+    known = {row["host"] for row in rows}
     members = list(request.groups.get(GROUP) or ())
     if not members and not known:
         raise BadInput(
@@ -50,6 +53,19 @@ def ensure(request: Request) -> None:
         failed = refresh(request, unmet).failed
         if failed and not known and len(failed) == len(unmet):
             raise next(iter(failed.values()))
+    _adjust(request, [row for row in rows if row["host"] in members])
+
+
+def _adjust(request: Request, rows: Sequence[Record]) -> None:
+    """Have the records say what the inventory says now; no host is asked for that."""
+    said = {row["id"]: settings(row["name"], request.hostvars.get(row["host"]) or {}) for row in rows}
+    news = [row["id"] for row in rows if any(row[key] != value for key, value in said[row["id"]].items())]
+    if news and not request.check:
+        with request.conductor.transaction(lock="placement", label="volume backends") as conn:
+            for key in news:
+                now = records.get(conn, tables.volume_backends, key)
+                values = _lawful({"total": now["total"], **said[key]}, now)
+                records.update(conn, tables.volume_backends, key, **values)
 
 
 @dataclass(frozen=True)
@@ -115,20 +131,48 @@ def _news(
 ) -> list[tuple[Record | None, Record]]:
     """What is to be written, as record and values. A backend that the host no longer has takes nothing new."""
     known = {row["name"]: row for row in records.listing(conn, tables.volume_backends, host=host)}
-    zone = variables.get("agentless_zone")
     news: list[tuple[Record | None, Record]] = []
     for each in found:
         row = known.pop(each["name"], None)
-        values = {**each, "zone": str(zone) if zone else None, "state": "enabled"}
+        values = _lawful({**each, **settings(each["name"], variables), "state": "enabled"}, row)
         if row is None or any(row[key] != value for key, value in values.items()):
             news.append((row, values))
     news += [(row, {"state": "disabled"}) for row in known.values() if row["state"] == "enabled"]
     return news
 
 
+def settings(name: str, variables: Mapping[str, Any]) -> Record:
+    """What the inventory says of a backend: its zone, how much of it is kept back and how far it is overcommitted.
+
+    Taken from the inventory alone: a storage host cannot raise its own limits.
+
+    :raises BadInput: a number is none, or cannot be meant.
+    """
+    zone = variables.get("agentless_zone")
+    listed = variables.get("volume_backends")
+    mine = [each for each in listed if each.get("name") == name] if isinstance(listed, Sequence) else []
+    about = mine[0] if mine else {}
+    try:
+        ratio, reserved = float(about.get("allocation_ratio", RATIO)), int(about.get("reserved", 0))
+    except (TypeError, ValueError) as exc:
+        raise BadInput(f"volume_backends, {name}: allocation_ratio and reserved (GiB) are numbers: {exc}.") from exc
+    if not 0 < ratio < LARGEST_RATIO or reserved < 0:
+        raise BadInput(f"volume_backends, {name}: allocation_ratio {ratio} or reserved {reserved} cannot be meant.")
+    return {"zone": str(zone) if zone else None, "allocation_ratio": ratio, "reserved": reserved}
+
+
+def _lawful(values: Record, row: Record | None) -> Record:
+    """The values with a total that what is claimed already fits in: a backend that shrank is full, not inconsistent."""
+    used = row["used"] if row else 0
+    least = math.ceil(used / values["allocation_ratio"]) + values["reserved"]
+    while least > values["total"] and used > (least - values["reserved"]) * values["allocation_ratio"]:
+        least += 1  # the quotient was rounded
+    return {**values, "total": max(values["total"], least)}
+
+
 def _save(conn: sa.Connection, host: str, news: Sequence[tuple[Record | None, Record]]) -> None:
     for row, values in news:
         if row is None:
-            records.insert(conn, tables.volume_backends, host=host, allocation_ratio=RATIO, **values)
+            records.insert(conn, tables.volume_backends, host=host, **values)
         else:
             records.update(conn, tables.volume_backends, row["id"], **values)
