@@ -18,7 +18,7 @@ REFUSALS = {
     "of an old client": ("ssh_exchange_identification: Connection closed by remote host", True),
     "too many over one connection": ("mux_client_request_session: Session open refused by peer", True),
     "ssh died while it was fed": (
-        "Data could not be sent to remote host '10.0.0.1'. Make sure it can be reached over SSH: [Errno 32] Broken pipe",
+        "Data could not be sent to remote host '10.0.0.1'. Make sure it is reachable over SSH: [Errno 32] Broken pipe",
         True,
     ),
     "nobody there": ("ssh: connect to host 10.0.0.1 port 22: No route to host", False),
@@ -41,6 +41,6 @@ def test_what_is_tried_again(said: str, again: bool, monkeypatch: pytest.MonkeyP
         assert rpc._past_a_rush(perform) == {"results": []}
         assert len(tried) == 3
     else:
-        with pytest.raises(AnsibleConnectionFailure, match="No route|denied"):
+        with pytest.raises(AnsibleConnectionFailure, match=r"No route|denied"):
             rpc._past_a_rush(perform)
         assert len(tried) == 1
