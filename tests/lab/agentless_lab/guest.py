@@ -18,7 +18,7 @@ SOURCES = Path(__file__).resolve().parent.parent / "guest"
 # The cloud kernel starts two seconds sooner under emulation; only the generic one has drivers for SATA and real NICs.
 KERNELS = {"cloud": "linux-image-6*-cloud-amd64_*.deb", "generic": "linux-image-6*[0-9]-amd64_*.deb"}
 FORMATS = ("qcow2", "raw")
-EXECUTABLES = ("configure", "console", "hotplug", "leased", "leased6", "report")
+EXECUTABLES = ("configure", "console", "hotplug", "leased", "leased6", "load", "report")
 # What /init asks for by name, and the modules that stand behind it; their dependencies are found in the modules.
 MODULES = {
     "always": ["virtio_pci"],
@@ -32,6 +32,7 @@ MODULES = {
     "e1000e": ["e1000e"],
     "8139cp": ["8139cp"],
     "isofs": ["isofs"],
+    "ext4": ["crc32c_generic", "ext4"],  # for file systems on volumes, which busybox makes as ext2
     "button": ["button", "evdev"],
 }
 SYSLINUX = """\
