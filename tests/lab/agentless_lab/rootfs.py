@@ -74,9 +74,16 @@ SERVICES = [
 # Not installed anywhere, but in the repository of the hosts: roles may want them, and the test guest is made of them.
 ONLY_IN_POOL = [
     "busybox-static",
+    "ceph-common",
+    "ceph-mgr",
+    "ceph-mon",
+    "ceph-osd",
+    "glusterfs-server",
     "isc-dhcp-client",
     "linux-image-amd64",
     "linux-image-cloud-amd64",
+    "nfs-ganesha-vfs",
+    "nfs-kernel-server",
     "python3-rtslib-fb",
     "targetcli-fb",
     "thin-provisioning-tools",
