@@ -21,9 +21,16 @@ extends_documentation_fragment:
   - agentless.cloud.resource
 options:
   name:
-    description: Name of the volume, unique in the project.
+    description:
+      - Name of the volume, unique in the project.
+      - With O(count), the volumes are called V(name-1), V(name-2) and so on.
     type: str
     required: true
+  count:
+    description:
+      - How many equal volumes there are to be. They are made by one call to each storage host.
+      - Lowering the number deletes nothing. To remove some, name them with O(state=absent).
+    type: int
   state:
     description:
       - Whether the volume is to exist. One that is attached cannot be removed, nor one with snapshots unless
@@ -108,6 +115,12 @@ EXAMPLES = r"""
     image: debian-12
     size: 20
 
+- name: Four disks at once
+  agentless.cloud.volume:
+    name: spare
+    count: 4
+    size: 1
+
 - name: The same volume, larger, and on another backend
   agentless.cloud.volume:
     name: data
@@ -128,7 +141,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 volume:
-  description: The volume; null for O(state=absent).
+  description: The volume, with O(count) the first one; null for O(state=absent).
   returned: success
   type: dict
   contains:
@@ -194,4 +207,9 @@ volume:
       description: When it last changed, as UTC in ISO 8601.
       type: str
       returned: always
+volumes:
+  description: The volumes, each like RV(volume).
+  returned: with O(count)
+  type: list
+  elements: dict
 """

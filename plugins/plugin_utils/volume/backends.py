@@ -30,6 +30,7 @@ GROUP = "cloud_volume"
 DRIVERS = frozenset({"lvm", "file", "nfs", "rbd", "gluster"})
 RATIO = 1.0  # thin backends hold more than they have only where the operator says so
 LARGEST_RATIO = 1000
+_SETTINGS = ("zone", "allocation_ratio", "reserved", "total")
 _ASKED = 120  # seconds
 
 
@@ -56,16 +57,26 @@ def ensure(request: Request) -> None:
     _adjust(request, [row for row in rows if row["host"] in members])
 
 
+def as_said(request: Request, rows: Sequence[Record]) -> list[Record]:
+    """Records of backends as the inventory wants them; no host is asked for that."""
+    said = []
+    for row in rows:
+        about = settings(row["name"], request.hostvars.get(row["host"]) or {})
+        said.append({**row, **_lawful({"total": row["total"], **about}, row)} if _differs(row, about) else row)
+    return said
+
+
 def _adjust(request: Request, rows: Sequence[Record]) -> None:
-    """Have the records say what the inventory says now; no host is asked for that."""
-    said = {row["id"]: settings(row["name"], request.hostvars.get(row["host"]) or {}) for row in rows}
-    news = [row["id"] for row in rows if any(row[key] != value for key, value in said[row["id"]].items())]
-    if news and not request.check:
+    if as_said(request, rows) != rows and not request.check:
         with request.conductor.transaction(lock="placement", label="volume backends") as conn:
-            for key in news:
-                now = records.get(conn, tables.volume_backends, key)
-                values = _lawful({"total": now["total"], **said[key]}, now)
-                records.update(conn, tables.volume_backends, key, **values)
+            now = records.listing(conn, tables.volume_backends, id=[row["id"] for row in rows])
+            for row, said in zip(now, as_said(request, now), strict=True):
+                if said is not row:
+                    records.update(conn, tables.volume_backends, row["id"], **{key: said[key] for key in _SETTINGS})
+
+
+def _differs(row: Record, values: Mapping[str, Any]) -> bool:
+    return any(row[key] != value for key, value in values.items())
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,12 @@ class Heard:
 
     :param news: whether anything differs from the records, which in check mode stay as they were.
     :param failed: the hosts that could not be asked, with the reason.
+    :param backends: all backends as they are recorded, or in check mode as they would be.
     """
 
     news: bool
     failed: Mapping[str, CloudError]
+    backends: Sequence[Record]
 
 
 def refresh(request: Request, hosts: Sequence[str] | None = None) -> Heard:
@@ -93,12 +106,23 @@ def refresh(request: Request, hosts: Sequence[str] | None = None) -> Heard:
             failed[reply.host] = exc
     variables = {host: request.hostvars.get(host) or {} for host in said}
     with request.conductor.read() as conn:
-        news = any(_news(conn, host, found, variables[host]) for host, found in said.items())
+        before = records.listing(conn, tables.volume_backends)
+        news = [(host, each) for host, found in said.items() for each in _news(conn, host, found, variables[host])]
     if news and not request.check:
         with request.conductor.transaction(lock="placement", label="volume backends") as conn:
             for host, found in said.items():
                 _save(conn, host, _news(conn, host, found, variables[host]))
-    return Heard(news, failed)
+    return Heard(bool(news), failed, _after(before, news))
+
+
+def _after(before: Sequence[Record], news: Sequence[tuple[str, tuple[Record | None, Record]]]) -> list[Record]:
+    changed = {row["id"]: values for _host, (row, values) in news if row is not None}
+    new = [
+        {**values, "id": f"{host}@{values['name']}", "host": host, "used": 0}
+        for host, (row, values) in news
+        if row is None
+    ]
+    return [{**row, **changed.get(row["id"], {})} for row in before] + new
 
 
 def read(host: str, reply: Mapping[str, Any]) -> list[Record]:
@@ -135,7 +159,7 @@ def _news(
     for each in found:
         row = known.pop(each["name"], None)
         values = _lawful({**each, **settings(each["name"], variables), "state": "enabled"}, row)
-        if row is None or any(row[key] != value for key, value in values.items()):
+        if row is None or _differs(row, values):
             news.append((row, values))
     news += [(row, {"state": "disabled"}) for row in known.values() if row["state"] == "enabled"]
     return news

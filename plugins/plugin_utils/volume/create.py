@@ -105,7 +105,7 @@ def _available(conn: sa.Connection, made: Loaded) -> None:
 
 
 def _orders(request: Request, made: Loaded) -> list[orders.Order]:
-    new = made.order("create", size=made.record["size"], source=source(request, made.record))
+    new = made.order("create", size=made.record["size"], source=source(request, made.record, made.backend))
     origin = made.record["source"] or {}
     if origin.get("kind") != "backup":
         return [new]
@@ -114,12 +114,15 @@ def _orders(request: Request, made: Loaded) -> list[orders.Order]:
     return [new, made.order("restore", backup=origin["id"], **{"from": taken})]
 
 
-def source(request: Request, record: Mapping[str, object]) -> Record | None:
-    """What a new volume gets its content from, as the host is told."""
+def source(request: Request, record: Mapping[str, object], backend: Record | None = None) -> Record | None:
+    """What a new volume gets its content from, as the host of the backend is told."""
     image, origin = record["image"], record["source"]
     if isinstance(image, Mapping):
-        url = store.url_for(image, request.hostvars, request.groups)
+        near = {key: (backend or {}).get(key) for key in ("host", "zone")}
+        url, *mirrors = store.sources(image, request.hostvars, request.groups, **near)
         about = {key: image[key] for key in ("checksum", "size", "virtual_size")}
+        if mirrors:
+            about["mirrors"] = mirrors
         return {"image": {**about, "format": image["disk_format"], "url": url}}
     if isinstance(origin, Mapping) and origin["kind"] != "backup":
         return {str(origin["kind"]): origin["id"]}

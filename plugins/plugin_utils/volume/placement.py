@@ -20,12 +20,13 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.places impo
 Record = Mapping[str, Any]
 
 
-def place(conn: sa.Connection, asked: Asked) -> str:
+def place(conn: sa.Connection, asked: Asked, *, among: Sequence[Record] | None = None) -> str:
     """The id of the backend that would take it.
 
+    :param among: the backends as they will be recorded, where check mode leaves the records as they are.
     :raises NoValidHost: there is none; carries the explanation.
     """
-    rows = records.listing(conn, tables.volume_backends)
+    rows = records.listing(conn, tables.volume_backends) if among is None else among
     best, _explanation = scheduler.place([_state(row) for row in rows], _spec(conn, asked, rows))
     return best.id
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Volumes: one plan for check mode, diff and the real run.
+"""Volumes: one plan for check mode, diff and the real run; many volumes of one task are made by one call to each host.
 
 A volume with work that a killed run has left is planned as if that work were done: the work itself is a change of its
 status, and the run begins by finishing it.
@@ -11,10 +11,8 @@ status, and the run begins by finishing it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -27,61 +25,41 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import (
     create,
     delete,
     extend,
-    placement,
-    places,
+    planning,
     retype,
     wanted,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.wanted import Record, Wish
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.planning import Plan
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.wanted import Record
 
 _REMOVED = ("name", "size", "volume_type", "multiattach", "metadata")
-_PENDING = frozenset({"creating", "error", "extending", "retyping"})
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to become of a volume.
-
-    :param found: its record, None while there is none.
-    :param shown: the volume as modules return it, with work that has begun taken as done.
-    :param wish: what to make, where there is none.
-    :param new_type: the type to give it, None where that stays.
-    """
-
-    project_id: str
-    found: Record | None
-    changes: Sequence[Change]
-    shown: Mapping[str, Any]
-    wish: Wish | None = None
-    new_type: Record | None = None
 
 
 def apply(request: Request) -> Outcome:
-    """Have the volume as the task says.
+    """Have the volumes as the task says.
 
     :raises CloudError: what cannot be meant, does not fit, or a host that refused.
     """
-    name = names.label("name of a volume", str(request.args["name"]))
-    header = f"volume {name}"
-    timeout = request.args["timeout"]
-    values.number(1)("timeout", timeout)
+    labels = wanted.labels(request.args)
+    header = f"volume {request.args['name']}"
+    values.number(1)("timeout", request.args["timeout"])
     given = wanted.checked(request.args)
     if request.args["state"] == "absent":
-        return _absent(request, name, header)
+        return _absent(request, labels, header)
     with request.conductor.read() as conn:
-        plan = planned(conn, request.args, given)
-    if plan.wish is not None or plan.new_type is not None:
+        plans = [planning.planned(conn, {**request.args, "name": label}, given) for label in labels]
+    changes = [change for label, plan in zip(labels, plans, strict=True) for change in _told(request, label, plan)]
+    if any(plan.wish is not None or plan.new_type is not None for plan in plans):
         backends.ensure(request)
     if request.check:
-        _foreseen(request, plan)
-        return Outcome(bool(plan.changes), {"volume": _predicted(plan)}, plan.changes, header)
-    if plan.changes:
-        _carried_out(request, plan, given)
+        planning.foreseen(request, plans)
+        return Outcome(bool(changes), _returned(request, [planning.predicted(plan) for plan in plans]), changes, header)
+    _carried_out(request, plans, given)
     with request.conductor.read() as conn:
-        project_id = wanted.project(conn, request.args)
-        there = records.get(conn, tables.volumes, name, project_id=project_id)
-        row = volumes.describe(conn, project_id, ids=[there["id"]])[0]
-    return Outcome(bool(plan.changes), {"volume": row}, plan.changes, header)
+        project_id = plans[0].project_id
+        rows = {row["name"]: row for row in volumes.describe(conn, project_id, names=_names(labels, plans))}
+    found = [rows[plan.shown["name"] if plan.shown else label] for label, plan in zip(labels, plans, strict=True)]
+    return Outcome(bool(changes), _returned(request, found), changes, header)
 
 
 def info(request: Request) -> Outcome:
@@ -91,55 +69,42 @@ def info(request: Request) -> Outcome:
     return answer("volumes", rows, request.args)
 
 
-def planned(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
-    """Compare what the task says with the record.
-
-    :raises CloudError: a name is not there, or an option cannot change.
-    """
-    project_id = wanted.project(conn, args)
-    found = records.find(conn, tables.volumes, args["name"], project_id=project_id)
-    if found is None or found["status"] == "deleting":
-        wish = wanted.new(conn, args, project_id)
-        return Plan(project_id, found, wanted.creation(wish), {}, wish)
-    shown = volumes.describe(conn, project_id, ids=[found["id"]])[0]
-    changes: list[Change] = []
-    if found["status"] in _PENDING:
-        shown = {**shown, **_to_come(conn, found), "status": "in-use" if shown["attachments"] else "available"}
-        changes = [Change("status", found["status"], shown["status"])]
-    changes += wanted.differences(args, given, shown)
-    new_type = None
-    if args.get("volume_type") is not None:
-        kind = records.get(conn, tables.volume_types, args["volume_type"])
-        if kind["name"] != shown["volume_type"]:
-            new_type = kind
-            changes.append(Change("volume_type", shown["volume_type"], kind["name"]))
-    return Plan(project_id, found, changes, shown, None, new_type)
+def _names(labels: Sequence[str], plans: Sequence[Plan]) -> list[str]:
+    """The names of volumes, which a task may have named by their ids."""
+    return [str(plan.shown["name"]) if plan.shown else label for label, plan in zip(labels, plans, strict=True)]
 
 
-def _to_come(conn: sa.Connection, found: Record) -> Record:
-    """What the volume will be when the work that has begun is done."""
-    spec = found["spec"] or {}
-    if found["status"] == "extending":
-        return {"size": int(spec["extend"]["size"])}
-    if found["status"] == "retyping":
-        return {"volume_type": records.get(conn, tables.volume_types, spec["retype"]["type"])["name"]}
-    return {}
+def _told(request: Request, label: str, plan: Plan) -> list[Change]:
+    if request.args.get("count") is None:
+        return list(plan.changes)
+    return [Change(f"{label}.{change.what}", change.before, change.after) for change in plan.changes]
 
 
-def _carried_out(request: Request, plan: Plan, given: Mapping[str, Any]) -> None:
+def _returned(request: Request, rows: Sequence[Record]) -> Record:
+    counted = {"volumes": list(rows)} if request.args.get("count") is not None else {}
+    return {"volume": rows[0], **counted}
+
+
+def _carried_out(request: Request, plans: Sequence[Plan], given: Mapping[str, Any]) -> None:
     timeout = request.args["timeout"]
-    if plan.found is not None:
-        _resume(request, plan.found, timeout)
-    if plan.wish is not None:
-        create.finish(request, _claimed(request, plan.project_id), timeout=timeout)
-        return
-    if plan.found is None:
-        return
-    volume_id = plan.found["id"]
+    changing = [plan for plan in plans if plan.changes]
+    _resume(request, [plan.found for plan in changing if plan.found is not None], timeout)
+    new = [plan for plan in changing if plan.wish is not None]
+    if new:
+        create.finish(request, _claimed(request, [plan.wish.name for plan in new if plan.wish]), timeout=timeout)
+    for plan in changing:
+        if plan.found is not None and plan.wish is None:
+            _changed(request, plan, given)
+
+
+def _changed(request: Request, plan: Plan, given: Mapping[str, Any]) -> None:
+    """Carry out what one volume lacks."""
+    timeout = request.args["timeout"]
+    volume_id = plan.shown["id"]
     changed = {change.what.partition(".")[0] for change in plan.changes}
     if changed & {"multiattach", "metadata"}:
         with request.conductor.transaction(label="volume changed") as conn:
-            _plain(conn, request.args, given)
+            _plain(conn, {**request.args, "name": volume_id}, given)
     # Larger first: a backend that the volume moves to must have room for all of it.
     if "size" in changed:
         with request.conductor.transaction(lock="placement", label="volume to grow") as conn:
@@ -148,31 +113,42 @@ def _carried_out(request: Request, plan: Plan, given: Mapping[str, Any]) -> None
                 extend.begin(conn, now, given["size"])
         extend.finish(request, volume_id, timeout=timeout)
     if plan.new_type is not None:
-        with request.conductor.transaction(lock="placement", label="volume to move") as conn:
-            retype.begin(conn, records.get(conn, tables.volumes, volume_id), plan.new_type)
+        _moved(request, volume_id, plan.new_type)
         retype.finish(request, volume_id, timeout=timeout)
 
 
-def _claimed(request: Request, project_id: str, *, last: bool = False) -> list[str]:
-    """The ids of the new volumes, recorded with their claims. Before it fails, storage hosts are asked what is new."""
+def _moved(request: Request, volume_id: str, kind: Record, *, last: bool = False) -> None:
+    """Record the move. Before it fails for want of a place, storage hosts are asked what is new."""
     try:
-        with request.conductor.transaction(lock="placement", label="volume claimed") as conn:
-            return [row["id"] for row in _made(conn, request.args, project_id)]
+        with request.conductor.transaction(lock="placement", label="volume to move") as conn:
+            retype.begin(conn, records.get(conn, tables.volumes, volume_id), kind)
     except NoValidHost:
         if last or not backends.refresh(request).news:
             raise
-    return _claimed(request, project_id, last=True)
+        _moved(request, volume_id, kind, last=True)
 
 
-def _made(conn: sa.Connection, args: Mapping[str, Any], project_id: str) -> list[Record]:
+def _claimed(request: Request, labels: Sequence[str], *, last: bool = False) -> list[str]:
+    """The ids of the new volumes, recorded with their claims. Before it fails, storage hosts are asked what is new."""
+    try:
+        with request.conductor.transaction(lock="placement", label="volumes claimed") as conn:
+            return [row["id"] for label in labels for row in _made(conn, {**request.args, "name": label})]
+    except NoValidHost:
+        if last or not backends.refresh(request).news:
+            raise
+    return _claimed(request, labels, last=True)
+
+
+def _made(conn: sa.Connection, args: Mapping[str, Any]) -> list[Record]:
     """The records of the new volume; those of another run that was first."""
+    project_id = wanted.project(conn, args)
     found = records.find(conn, tables.volumes, args["name"], project_id=project_id)
     return [found] if found is not None else create.begin(conn, [wanted.new(conn, args, project_id)])
 
 
 def _plain(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """What is only a record."""
-    plan = planned(conn, args, given)
+    plan = planning.planned(conn, args, given)
     if plan.found is None:
         return
     row: Record = {}
@@ -183,76 +159,41 @@ def _plain(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any
     volumes.move(conn, plan.found["id"], {plan.found["status"]}, **row)
 
 
-def _resume(request: Request, found: Record, timeout: int) -> None:
+def _resume(request: Request, found: Sequence[Record], timeout: int) -> None:
     """Finish what a killed run has begun."""
-    if found["status"] in create.PENDING:
-        create.finish(request, [found["id"]], timeout=timeout)
-    elif found["status"] == "extending":
-        extend.finish(request, found["id"], timeout=timeout)
-    elif found["status"] == "retyping":
-        retype.finish(request, found["id"], timeout=timeout)
-    elif found["status"] == "deleting":
-        delete.finish(request, [found["id"]], timeout=timeout)
+    by_work = {
+        kind: [row["id"] for row in found if row["status"] in statuses]
+        for kind, statuses in (("create", create.PENDING), ("delete", {"deleting"}))
+    }
+    if by_work["create"]:
+        create.finish(request, by_work["create"], timeout=timeout)
+    if by_work["delete"]:
+        delete.finish(request, by_work["delete"], timeout=timeout)
+    for row in found:
+        if row["status"] == "extending":
+            extend.finish(request, row["id"], timeout=timeout)
+        elif row["status"] == "retyping":
+            retype.finish(request, row["id"], timeout=timeout)
 
 
-def _absent(request: Request, name: str, header: str) -> Outcome:
+def _absent(request: Request, labels: Sequence[str], header: str) -> Outcome:
+    args = request.args
+    changes: list[Change] = []
     with request.conductor.read() as conn:
-        project_id = wanted.project(conn, request.args)
-        found = records.find(conn, tables.volumes, name, project_id=project_id)
-        if found is None:
-            return Outcome(False, {"volume": None}, (), header)
-        snapshots = delete.allowed(conn, found, with_snapshots=request.args["delete_snapshots"])
-        changes = removed(volumes.describe(conn, project_id, ids=[found["id"]])[0], _REMOVED)
-        changes += [Change(f"snapshot {row['name']}", row["id"], None) for row in snapshots]
-    if not request.check:
-        with request.conductor.transaction(label="volume to delete") as conn:
-            now = records.find(conn, tables.volumes, found["id"])
-            if now is not None:  # otherwise another run was first
-                delete.allowed(conn, now, with_snapshots=request.args["delete_snapshots"])
-                delete.begin(conn, now)
-        delete.finish(request, [found["id"]], timeout=request.args["timeout"])
-    return Outcome(True, {"volume": None}, changes, header)
-
-
-def _foreseen(request: Request, plan: Plan) -> None:
-    """In check mode: whether a backend would take it, as far as backends are on record.
-
-    :raises CloudError: none would, or it could not be moved there.
-    """
-    if plan.new_type is not None and plan.found is not None and plan.found["status"] not in _PENDING:
-        with request.conductor.read() as conn:
-            retype.where(conn, plan.found, plan.new_type)
-    if plan.wish is None:
-        return
-    try:
-        with request.conductor.read() as conn:
-            if records.listing(conn, tables.volume_backends):
-                placement.place(conn, places.asked(plan.wish))
-    except NoValidHost:
-        if not backends.refresh(request).news:
-            raise
-
-
-def _predicted(plan: Plan) -> Record:
-    """The volume as it would be; what is not known before it exists is left out."""
-    if plan.wish is not None:
-        return {
-            "name": plan.wish.name,
-            "project_id": plan.project_id,
-            "size": plan.wish.size,
-            "status": "available",
-            "volume_type": plan.wish.type["name"] if plan.wish.type else None,
-            "multiattach": plan.wish.multiattach,
-            "bootable": plan.wish.image is not None,
-            "source": wanted.shown_source(plan.wish.source),
-            "attachments": [],
-            "metadata": dict(plan.wish.metadata),
-        }
-    row = dict(plan.shown)
-    for change in plan.changes:
-        what, _dot, key = change.what.partition(".")
-        row[what] = {**(row["metadata"] or {}), key: change.after} if key else change.after
-    if plan.new_type is not None:
-        row.pop("host", None)
-        row.pop("backend", None)
-    return row
+        project_id = wanted.project(conn, args)
+        there = [records.find(conn, tables.volumes, label, project_id=project_id) for label in labels]
+        found = [row for row in there if row is not None]
+        for row in found:
+            snapshots = delete.allowed(conn, row, with_snapshots=args["delete_snapshots"])
+            (shown,) = volumes.describe(conn, project_id, ids=[row["id"]])
+            gone = removed(shown, _REMOVED)
+            gone += [Change(f"snapshot {each['name']}", each["id"], None) for each in snapshots]
+            changes += _told(request, str(row["name"]), Plan(project_id, row, gone, shown))
+    if found and not request.check:
+        with request.conductor.transaction(label="volumes to delete") as conn:
+            for row in records.listing(conn, tables.volumes, id=[row["id"] for row in found]):
+                delete.allowed(conn, row, with_snapshots=args["delete_snapshots"])
+                delete.begin(conn, row)
+        delete.finish(request, [row["id"] for row in found], timeout=args["timeout"])
+    counted = {"volumes": []} if args.get("count") is not None else {}
+    return Outcome(bool(found), {"volume": None, **counted}, changes, header)

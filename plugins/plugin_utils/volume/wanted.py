@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -21,6 +22,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import v
 Record = dict[str, Any]
 
 GIB = 2**30
+MOST_AT_ONCE = 1000  # volumes of one task
 LARGEST = 2**24  # GiB; more is a slip of the keyboard
 SOURCES = {
     "image": cloud.images,
@@ -29,7 +31,18 @@ SOURCES = {
     "backup": tables.volume_backups,
 }
 # What a new volume of an image has to know about it for as long as it is being written.
-IMAGE = ("id", "name", "checksum", "disk_format", "size", "virtual_size", "min_disk", "properties", "store_host")
+IMAGE = (
+    "id",
+    "name",
+    "checksum",
+    "disk_format",
+    "size",
+    "virtual_size",
+    "min_disk",
+    "properties",
+    "store_host",
+    "stores",
+)
 _KINDS = {"image": "image", "snapshot": "snapshot", "source_volume": "volume", "backup": "backup"}
 
 
@@ -55,6 +68,17 @@ class Wish:
     zone: str | None = None
     same_host: Sequence[str] = ()
     different_host: Sequence[str] = ()
+
+
+def labels(args: Mapping[str, Any]) -> list[str]:
+    """The names of the volumes of a task.
+
+    :raises BadInput: a name cannot be one, or the count is none.
+    """
+    if args.get("count") is None:
+        return [names.label("name of a volume", str(args["name"]))]
+    number = values.number(1, MOST_AT_ONCE)("count", args["count"])
+    return [names.label("name of a volume", f"{args['name']}-{each}") for each in range(1, number + 1)]
 
 
 def checked(args: Mapping[str, Any]) -> Record:

@@ -155,5 +155,9 @@ def assert_agrees(predicted: Any, done: Any) -> None:
         for key, value in predicted.items():
             if key != "updated_at":
                 assert_agrees(value, done[key])
+    elif isinstance(predicted, list):
+        assert len(predicted) == len(done)
+        for one, other in zip(predicted, done, strict=True):
+            assert_agrees(one, other)
     else:
         assert predicted == done

@@ -43,6 +43,44 @@ def test_an_empty_volume(cloud: Cloud, bus: Bus) -> None:
     assert not predict_then_do(cloud, "volume", name="data", state="absent").changed
 
 
+def test_many_at_once(cloud: Cloud, bus: Bus) -> None:
+    cloud.ask("volume", name="disk-2", size=1, volume_type="files")
+    bus.calls.clear()
+    done = predict_then_do(cloud, "volume", name="disk", count=20, size=1, volume_type="lvm1")
+    assert [row["name"] for row in done.values["volumes"]] == [f"disk-{number}" for number in range(1, 21)]
+    assert done.values["volume"]["name"] == "disk-1"
+    assert done.values["volumes"][1]["host"] == "vol1@lvm1", "the one that was there has moved"
+    assert len([call for call in bus.calls if ":create@" in call and "delete" not in call]) <= 2, "one for the new"
+    assert not predict_then_do(cloud, "volume", name="disk", count=20, size=1).changed
+    bus.calls.clear()
+    assert predict_then_do(cloud, "volume", name="disk", count=20, state="absent").values["volumes"] == []
+    assert bus.calls == ["volume_backend:delete,unexport@vol1"]
+    assert not predict_then_do(cloud, "volume", name="disk", count=20, state="absent").changed
+    assert empty(cloud, bus)
+    for count, said in ((0, "from 1 to 1000"), (1001, "from 1 to 1000")):
+        refused(cloud, BadInput, said, name="disk", count=count, size=1)
+    refused(cloud, NoValidHost, "0 GiB left, 2 wanted", name="disk", count=51, size=2, volume_type="lvm1")
+    assert empty(cloud, bus), "all or nothing"
+
+
+def test_the_inventory_says_how_far_a_backend_goes(cloud: Cloud, bus: Bus) -> None:
+    said = {"volume_backends": [{"name": "lvm1", "allocation_ratio": 2.0, "reserved": 10}]}
+    cloud.hostvars = {"vol1": {**said, "agentless_zone": "west"}}
+    made = predict_then_do(cloud, "volume", name="data", size=180, volume_type="lvm1").values["volume"]
+    assert made["backend"] == "lvm1"
+    refused(cloud, NoValidHost, "0 GiB left, 1 wanted", name="more", size=1, volume_type="lvm1")
+    refused(cloud, NoValidHost, "zone is west, not east", name="more", size=1, volume_type="lvm1", zone="east")
+    cloud.hostvars = {"vol1": {"volume_backends": [{"name": "lvm1", "allocation_ratio": 0.5}]}}
+    for check in (True, False):
+        with pytest.raises(NoValidHost, match="0 GiB left, 1 wanted"):
+            cloud.ask("volume", name="more", size=1, volume_type="lvm1", check=check)
+    cloud.hostvars = {"vol1": {"volume_backends": [{"name": "lvm1", "allocation_ratio": "much"}]}}
+    refused(cloud, BadInput, "allocation_ratio and reserved", name="more", size=1, volume_type="lvm1")
+    cloud.hostvars = {}
+    cloud.ask("volume", name="data", state="absent")
+    assert empty(cloud, bus)
+
+
 def test_from_an_image(cloud: Cloud, bus: Bus) -> None:
     image(cloud)
     row = predict_then_do(cloud, "volume", name="root", image="debian").values["volume"]
