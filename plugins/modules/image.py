@@ -13,7 +13,9 @@ short_description: Register disk images that instances are booted from
 version_added: 0.1.0
 description:
   - The controller takes the file or fetches it, verifies its checksum, sees that it is what it is said to be, and
-    copies it to the first host of the inventory group C(cloud_image), from where compute hosts fetch it by its digest.
+    copies it to an image store, from where compute hosts fetch it by its digest.
+  - A host of the inventory group C(cloud_image) is a store. An image may be in several; a host that needs it asks the
+    one in its own zone first, then the others in the order of O(stores), until one has it.
   - An image is refused, and nothing stored, if its format is not the one given, or if it leads to other files
     (backing file, external data file, extents), has unknown features, is encrypted, damaged, or in two formats at once.
   - The content of an image never changes. Another content under the same name is refused; everything else changes in
@@ -94,6 +96,15 @@ options:
   protected:
     description: Whether the image is kept from being removed.
     type: bool
+  stores:
+    description:
+      - Inventory names of the stores that are to have the image, from the group C(cloud_image). A new image is in the
+        first of the group alone.
+      - A store that is not named any more loses it, after those that are named have it.
+      - With this option the stores are asked whether they still have the file; one that has lost it gets it from
+        another. Where none has it any more, O(filename) with the same content stores it again.
+    type: list
+    elements: str
   tags:
     description: Words to find the image by. All of them together; those left out go.
     type: list
@@ -115,6 +126,11 @@ EXAMPLES = r"""
     properties:
       hw_disk_bus: virtio
     tags: [debian, stable]
+
+- name: Have it in a second store as well
+  agentless.cloud.image:
+    name: debian-12
+    stores: [image1, image2]
 
 - name: Remove it
   agentless.cloud.image:
@@ -166,9 +182,15 @@ image:
       type: str
       returned: always
     store_host:
-      description: Inventory name of the host that keeps the content.
+      description: Inventory name of the first store that has the content.
       type: str
       returned: always
+    stores:
+      description: Inventory names of all stores that have the content.
+      type: list
+      elements: str
+      returned: always
+      sample: [image1, image2]
     min_disk:
       description: Least disk of a flavor in GiB.
       type: int

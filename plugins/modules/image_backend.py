@@ -12,9 +12,9 @@ module: image_backend
 short_description: Carry out image operations on an image host
 version_added: 0.1.0
 description:
-  - Runs on the first host of the group C(cloud_image), called by the action plugins of this collection. It is not meant
-    for playbooks.
-  - Serves C(offer), C(store), C(remove) and C(verify).
+  - Runs on hosts of the group C(cloud_image), called by the action plugins of this collection. It is not meant for
+    playbooks.
+  - Serves C(offer), C(store), C(fetch), C(remove), C(present) and C(verify).
   - A content is stored only if its digest and size are those announced, under its digest as its name, and never
     written again.
 author:
@@ -76,11 +76,19 @@ results:
 from ansible_collections.agentless.cloud.plugins.module_utils import backend
 from ansible_collections.agentless.cloud.plugins.module_utils.image import store
 
+OPERATIONS: dict[str, backend.Handler] = {
+    "offer": store.offer,
+    "store": store.store,
+    "fetch": store.fetch,
+    "remove": store.remove,
+    "present": store.present,
+    "verify": store.verify,
+}
+
 
 def main() -> None:
     """Serve one call."""
-    handlers = {"offer": store.offer, "store": store.store, "remove": store.remove, "verify": store.verify}
-    backend.main(handlers, reading=frozenset({"verify"}))
+    backend.main(OPERATIONS, reading=frozenset({"present", "verify"}))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def ensure(ctx: Context, image: dict[str, Any]) -> tuple[str, bool]:
         return path, False
     try:
         ctx.effect("image")
-        _download(handle, image, found.group(1), ctx.state_dir)
+        fetch(handle, image, found.group(1), ctx.state_dir)
         os.fchmod(handle, 0o444)
         os.rename(draft, path)
         _settle(os.path.dirname(path))
@@ -89,6 +89,21 @@ def _settle(directory: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def fetch(handle: int, image: dict[str, Any], digest: str, state_dir: str) -> None:
+    """Fill an open file with an image, from the first of its addresses (``url``, then ``mirrors``) that has it.
+
+    :raises BackendError: none of them has; says what each did.
+    """
+    failed: list[BackendError] = []
+    for url in [image.get("url"), *image.get("mirrors", ())]:
+        os.lseek(handle, 0, os.SEEK_SET)  # the one before may have written something
+        try:
+            return _download(handle, {**image, "url": url}, digest, state_dir)
+        except BackendError as exc:
+            failed.append(exc)
+    raise BackendError(" ".join(exc.msg for exc in failed), error=failed[0].error)
 
 
 def _download(handle: int, image: dict[str, Any], digest: str, state_dir: str) -> None:

@@ -20,6 +20,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import images
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -38,7 +39,7 @@ def offer(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     if not ctx.check_mode:
         _prepare(ctx)
         _sweep(_incoming(ctx))
-        _room(ctx, op["size"])
+        _room(ctx, op["size"], copies=2)  # what arrives, and its measured copy
     return {"present": False}
 
 
@@ -61,6 +62,36 @@ def store(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         _forget(draft)
         _discard(op["path"])
     return {"changed": True, **answer}
+
+
+def present(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
+    """Operation: whether the content is here, by its name and size; :func:`verify` reads it through."""
+    return {"present": _size(_target(ctx, op)) == op["size"]}
+
+
+def fetch(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
+    """Operation: get a content from another store that has it, and give it its name if it is what was said."""
+    target = _target(ctx, op)
+    if _size(target) == op["size"]:
+        return {"changed": False}
+    if ctx.check_mode:
+        return {"changed": True}
+    _prepare(ctx)
+    _sweep(_incoming(ctx))
+    _room(ctx, op["size"], copies=1)
+    draft = os.path.join(_incoming(ctx), f"{_uuid(op['id'])}.{uuid.uuid4()}")
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        ctx.effect("fetch")
+        images.fetch(handle, op, _digest(op), ctx.state_dir)
+        os.fchmod(handle, 0o644)
+        os.fsync(handle)
+        os.rename(draft, target)
+        _settle(os.path.dirname(target))
+    finally:
+        os.close(handle)
+        _forget(draft)
+    return {"changed": True}
 
 
 def remove(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
@@ -153,12 +184,11 @@ def _prepare(ctx: Context) -> None:
     os.makedirs(_incoming(ctx), mode=0o700, exist_ok=True)
 
 
-def _room(ctx: Context, size: int) -> None:
+def _room(ctx: Context, size: int, *, copies: int) -> None:
     free = os.statvfs(ctx.state_dir)
     left = free.f_bavail * free.f_frsize
-    # For a moment there are two: what arrives, and its measured copy.
-    if 2 * size > left:
-        raise BackendError(f"The image has {size} bytes, twice that is needed, and {ctx.state_dir} has {left} left.")
+    if copies * size > left:
+        raise BackendError(f"The image needs {copies * size} bytes, and {ctx.state_dir} has {left} left.")
 
 
 def _sweep(incoming: str) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.network import sec
 
 TRIES = 3  # hosts that one run tries for an instance
 
-_OF_IMAGE = ("id", "name", "checksum", "size", "disk_format", "properties", "store_host")
+_OF_IMAGE = ("id", "name", "checksum", "size", "disk_format", "properties", "store_host", "stores")
 OF_FLAVOR = ("id", "name", "vcpus", "ram", "disk", "ephemeral", "swap", "extra_specs")
 
 Explanations = dict[str, Mapping[str, Any]]  # by instance id

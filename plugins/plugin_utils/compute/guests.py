@@ -65,12 +65,7 @@ def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
         disks=(
             hardware.Disk(
                 size=flavor["disk"],
-                image=hardware.Image(
-                    checksum=image["checksum"],
-                    format=image["disk_format"],
-                    url=store.url_for(image, request.hostvars, request.groups),
-                    size=image["size"] or 0,
-                ),
+                image=_image(request, image, host),
             ),
         ),
         nics=tuple(_nic(host, port) for port in guest.ports),
@@ -78,6 +73,17 @@ def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
         vnc_listen=host["address"],
         image_properties=image["properties"] or {},
         extra_specs=flavor["extra_specs"] or {},
+    )
+
+
+def _image(request: Request, image: dict[str, Any], host: dict[str, Any]) -> hardware.Image:
+    url, *mirrors = store.sources(image, request.hostvars, request.groups, host=host["name"], zone=host["zone"])
+    return hardware.Image(
+        checksum=image["checksum"],
+        format=image["disk_format"],
+        url=url,
+        size=image["size"] or 0,
+        mirrors=tuple(mirrors),
     )
 
 

@@ -35,7 +35,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     InUse,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import ledger, source, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import copies, ledger, source, store, stores
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import (
     DEFAULT_FORMAT,
@@ -61,6 +61,8 @@ class Plan:
     :param values: columns to write.
     :param content: the local file, measured; None where there is nothing to store or it must be downloaded first.
     :param stores: whether content has to be stored.
+    :param keepers: the stores that are to have it; none: as they are.
+    :param lost: those of them that should have it and have not.
     """
 
     project_id: str
@@ -71,6 +73,8 @@ class Plan:
     disk_format: str = DEFAULT_FORMAT
     content: Content | None = None
     stores: bool = False
+    keepers: Sequence[str] = ()
+    lost: Sequence[str] = ()
 
 
 def apply(request: Request) -> Outcome:
@@ -111,6 +115,7 @@ def shown(row: Mapping[str, Any]) -> Record:
     own |= {"properties": row.get("properties") or {}, "tags": row.get("tags") or []}
     return {
         **{key: row.get(key) for key in _SHOWN},
+        "stores": stores.holding(row),
         **own,
         "kernel": row.get("kernel_id"),
         "ramdisk": row.get("ramdisk_id"),
@@ -133,12 +138,19 @@ def _plan(request: Request, wish: Wanted) -> Plan:
     if any(change.what == "min_disk" for change in changes):
         _fits(values["min_disk"], found["virtual_size"])
     changed = {change.what: change.after for change in changes}
-    return Plan(project_id, found, _columns(changed), changes, {**before, **changed})
+    after = {**before, **changed}
+    if wish.stores is None:
+        return Plan(project_id, found, _columns(changed), changes, after)
+    keepers = stores.chosen(request.groups, wish.stores)
+    lost = copies.lost(request, found, keepers)
+    changes = [*changes, *stores.changes(found, keepers, lost)]
+    after.update(stores=keepers, store_host=keepers[0])
+    return Plan(project_id, found, _columns(changed), changes, after, keepers=keepers, lost=lost)
 
 
 def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | None, values: Mapping[str, Any]) -> Plan:
     """The plan of an image that has no content yet: a new one, or what a killed run left."""
-    keeper = store.host(request.groups)
+    keepers = [stores.first(request.groups)] if wish.stores is None else stores.chosen(request.groups, wish.stores)
     if wish.path is None and wish.uri is None:
         what = "does not exist yet" if found is None else f"is unfinished ({found['status']})"
         raise BadInput(f"Image {wish.name!r} {what}; give filename or uri.")
@@ -155,11 +167,12 @@ def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | N
         changes = created({"name": wish.name, **known, **told})
     else:
         changes = [Change("status", found["status"], "active"), *engine.differences(FIELDS, values, shown(found))]
-    after = {**(shown(found) if found else {}), "name": wish.name, **whole, "status": "active", "store_host": keeper}
+    after = {**(shown(found) if found else {}), "name": wish.name, **whole, "status": "active"}
+    after.update(store_host=keepers[0], stores=keepers)
     after.update({key: value for key, value in known.items() if value is not None})
     if content is not None:
         after.update(size=content.size, virtual_size=content.virtual_size)
-    return Plan(project_id, found, _columns(whole), changes, after, disk_format, content, stores=True)
+    return Plan(project_id, found, _columns(whole), changes, after, disk_format, content, True, keepers)
 
 
 def _same_content(wish: Wanted, found: Record) -> None:
@@ -186,15 +199,14 @@ def _refused(wish: Wanted, option: str, before: Any, after: Any) -> ChangeRefuse
 
 def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
     if not plan.stores:
-        return ledger.change(request, plan.found or {}, plan.values)
-    keeper = str(plan.after["store_host"])
+        return _change(request, wish, plan)
     values = {**plan.values, "disk_format": plan.disk_format}
     record = ledger.queue(request, plan.project_id, wish.name, plan.found, values)
     try:
         with _content(request, wish, plan) as content:
             _fits(record["min_disk"], content.virtual_size)
-            record = ledger.save(request, record, content, keeper)
-            store.push(request, keeper, record, content.path)
+            record = ledger.save(request, record, content, plan.keepers)
+            store.push(request, plan.keepers[0], record, content.path)
     except ImageRefused:
         ledger.forget(request, record, ledger.UNFINISHED)
         raise
@@ -203,7 +215,17 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
         if record["status"] == "queued":
             ledger.forget(request, record, {"queued"})
         raise
-    return ledger.activate(request, record)
+    return copies.settle(request, ledger.activate(request, record), plan.keepers)
+
+
+def _change(request: Request, wish: Wanted, plan: Plan) -> Record:
+    """Carry out the plan of an image that has its content."""
+    record = dict(plan.found or {})
+    if plan.values:
+        record = ledger.change(request, record, plan.values)
+    if plan.keepers:
+        record = copies.settle(request, record, plan.keepers, lost=plan.lost, path=wish.path)
+    return record
 
 
 def _content(request: Request, wish: Wanted, plan: Plan) -> AbstractContextManager[Content]:
@@ -228,8 +250,8 @@ def _absent(request: Request, wish: Wanted, header: str) -> Outcome:
     changes = removed(shown(found), ("name", "checksum", "disk_format", *(each.name for each in FIELDS)))
     if not request.check:
         last = ledger.condemn(request, found, _removable)
-        if last is not None and last["store_host"]:
-            store.remove(request, last["store_host"], last)
+        if last is not None:
+            copies.clear(request, last, ledger.unshared(request, last, stores.places(last)))
         ledger.forget(request, found, {"deleting"})
     return Outcome(True, {"image": None}, changes, header)
 

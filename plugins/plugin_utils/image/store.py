@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The image host: which one it is, where its files lie, and how other hosts fetch them."""
+"""Image hosts: where their files lie, what they are told, and how other hosts fetch from them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import stores
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 
-GROUP = "cloud_image"
 PORT = 8480
 INCOMING = "/var/lib/agentless/image-store/incoming"
 BACKEND = "image_backend"
@@ -25,31 +25,41 @@ _LOCAL = "local"
 Record = Mapping[str, Any]
 
 
-def host(groups: Mapping[str, Sequence[str]]) -> str:
-    """The host that keeps images: the first of its inventory group.
-
-    :raises BadInput: the inventory has none.
-    """
-    members = groups.get(GROUP) or ()
-    if not members:
-        raise BadInput(
-            f"The inventory has no host in the group {GROUP}, where images are kept. "
-            "Put one there and run agentless.cloud.site."
-        )
-    return members[0]
-
-
 def url_for(image: Record, hostvars: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]) -> str:
-    """Where a compute host fetches the image's content.
+    """Where hosts fetch the image's content, if they ask one store only.
 
     :raises BadInput: no image host is known, or the image has no content yet.
     """
-    keeper = str(image.get("store_host") or host(groups))
+    return sources(image, hostvars, groups)[0]
+
+
+def sources(
+    image: Record,
+    hostvars: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    *,
+    host: str | None = None,
+    zone: str | None = None,
+) -> list[str]:
+    """Where a host fetches the image's content, the nearest store first.
+
+    :param host: the host that fetches, and ``zone`` where it is.
+    :raises BadInput: no image host is known, or the image has no content yet.
+    """
+    names = stores.nearest(image, hostvars, groups, host=host, zone=zone) or [stores.first(groups)]
+    return [url_at(name, image, hostvars) for name in names]
+
+
+def url_at(name: str, image: Record, hostvars: Mapping[str, Mapping[str, Any]]) -> str:
+    """Where one store offers the image's content.
+
+    :raises BadInput: the image has no content yet.
+    """
     algorithm, _colon, digest = str(image.get("checksum")).partition(":")
     if algorithm != "sha256" or not digest:
         raise BadInput(f"Image {image.get('name')!r} has no content yet.")
-    variables = hostvars.get(keeper) or {}
-    address = _address(keeper, variables)
+    variables = hostvars.get(name) or {}
+    address = _address(name, variables)
     shown = f"[{address}]" if ":" in address else address
     return f"http://{shown}:{int(variables.get('image_store_port') or PORT)}/{algorithm}/{digest}"
 
@@ -64,18 +74,12 @@ def push(request: Request, keeper: str, record: Record, path: str) -> bool:
     offered = request.rpc.call(Call(keeper, BACKEND, [{"op": "offer", **about}]))[0]
     if offered.get("present") is True:
         return False
-    request.progress(f"{record['name']}: copying {_shown(record['size'])} to {keeper}")
+    request.progress(f"{record['name']}: copying {shown(record['size'])} to {keeper}")
     lies = request.rpc.put(keeper, path, f"{INCOMING}/{record['id']}.{uuid.uuid4()}")
     stored = request.rpc.call(Call(keeper, BACKEND, [{"op": "store", **about, "path": lies}]))[0]
     if stored.get("checksum") != record["checksum"]:
         raise BackendFailed(f"{keeper} does not confirm the checksum of image {record['name']!r}.", host=keeper)
     return True
-
-
-def remove(request: Request, keeper: str, record: Record) -> None:
-    """Have a content gone from the store; one that is not there is no error."""
-    about = {key: record[key] for key in ("id", "generation", "checksum")}
-    request.rpc.call(Call(keeper, BACKEND, [{"op": "remove", **about}]))
 
 
 def _address(name: str, variables: Mapping[str, Any]) -> str:
@@ -87,5 +91,6 @@ def _address(name: str, variables: Mapping[str, Any]) -> str:
     return str(found) if found and variables.get("ansible_connection") == _LOCAL else name
 
 
-def _shown(size: int) -> str:
+def shown(size: int) -> str:
+    """A size as messages say it."""
     return f"{size / 2**20:.0f} MiB"

@@ -38,6 +38,7 @@ class Wanted:
     """One task's wish. None means that the user did not say.
 
     :param path: a file of the controller.
+    :param stores: names of image hosts; None: the first for a new image, no change for another.
     :param values: the options of ``FIELDS`` that were given.
     """
 
@@ -47,6 +48,7 @@ class Wanted:
     allow_local_uri: bool
     checksum: str | None
     disk_format: str | None
+    stores: tuple[str, ...] | None
     values: Mapping[str, Any]
 
 
@@ -66,6 +68,7 @@ def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
         allow_local_uri=bool(args.get("allow_local_uri")),
         checksum=_checksum(args.get("checksum")),
         disk_format=args.get("disk_format"),
+        stores=None if args.get("stores") is None else tuple(args["stores"]),
         values=engine.read(FIELDS, args),
     )
 

@@ -87,16 +87,18 @@ def test_a_database_of_the_future_is_refused(empty: str) -> None:
         Conductor.open(empty)
 
 
-def test_a_database_of_one_step_before_is_brought_forward(empty: str) -> None:
+def test_a_database_of_two_steps_before_is_brought_forward(empty: str) -> None:
     opened = Conductor.open(empty)
     with opened.transaction() as conn:
         for table in reversed(cloud.metadata.sorted_tables):
             if table.name.startswith("volume"):
                 table.drop(conn)
+        conn.execute(sa.text("ALTER TABLE images DROP COLUMN stores"))
         conn.execute(sa.text("UPDATE agentless_cloud_version SET version_num = 'cloud_0002'"))
     opened.close()
     with Conductor.open(empty).read() as conn:
         assert records.listing(conn, cloud.volumes) == []
+        assert "stores" in {column["name"] for column in sa.inspect(conn).get_columns("images")}
 
 
 def test_nothing_heavy_is_loaded_when_there_is_nothing_to_do(migrated_sqlite: Path) -> None:

@@ -79,6 +79,22 @@ def cached(ctx: Context) -> list[str]:
     return sorted(path.name for path in where.iterdir()) if where.exists() else []
 
 
+@pytest.mark.parametrize("bad", ["http://127.0.0.1:9/", "/half", "/to/192.0.2.1:9/"])
+def test_the_next_address_is_tried(ctx: Context, store: Store, bad: str) -> None:
+    good = store.image()["url"]
+    first = bad if bad.startswith("http") else store.image(bad)["url"]
+    path, _downloaded = images.ensure(ctx, store.image(url=first, mirrors=[good]))
+    assert Path(path).read_bytes() == CONTENT, "nothing is left of what the first address gave"
+    assert cached(ctx) == [DIGEST]
+
+
+def test_no_address_has_it(ctx: Context, store: Store) -> None:
+    urls = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]
+    with pytest.raises(BackendError, match=r"9/a could not.*9/b could not"):
+        images.ensure(ctx, store.image(url=urls[0], mirrors=urls[1:]))
+    assert cached(ctx) == []
+
+
 def test_downloaded_once_by_many(ctx: Context, store: Store) -> None:
     """Ten at the same time: one request, one file, which nobody can write."""
     with ThreadPoolExecutor(10) as pool:

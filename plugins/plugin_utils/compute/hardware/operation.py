@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.devices import device_names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.domain import domain_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import options
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import Disk, DomainSpec
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.spec import Disk, DomainSpec, Image
 
 
 def spawn_operation(
@@ -40,13 +40,15 @@ def spawn_operation(
 
 
 def _disk(disk: Disk, target: str) -> dict[str, Any]:
-    image = disk.image
     return {
         "target": target,
         "name": disk.name,
         "format": disk.format,
         "size": disk.size,
-        "image": None
-        if image is None
-        else {"checksum": image.checksum, "format": image.format, "url": image.url, "size": image.size},
+        "image": None if disk.image is None else _image(disk.image),
     }
+
+
+def _image(image: Image) -> dict[str, Any]:
+    about = {"checksum": image.checksum, "format": image.format, "url": image.url, "size": image.size}
+    return {**about, "mirrors": list(image.mirrors)} if image.mirrors else about

@@ -22,12 +22,14 @@ class Image:
     :param checksum: ``sha256:<hex>`` of the file.
     :param format: ``qcow2`` or ``raw``, as found when the image was registered; never guessed later.
     :param size: bytes of the file, 0 when unknown.
+    :param mirrors: further addresses, tried in their order where ``url`` does not answer.
     """
 
     checksum: str
     format: str
     url: str = ""
     size: int = 0
+    mirrors: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:

@@ -122,7 +122,8 @@ keypairs = sa.Table(
     sa.CheckConstraint(NAME_CHECK, name="name"),
 )
 
-# size and virtual_size in bytes, min_disk in GiB, min_ram in MiB; checksum is "sha256:<hex>".
+# size and virtual_size in bytes, min_disk in GiB, min_ram in MiB; checksum is "sha256:<hex>". ``stores`` says of each
+# image host what is there of it, {name: present, copying or removing}; ``store_host`` is the first that has it.
 images = sa.Table(
     "images",
     metadata,
@@ -142,6 +143,7 @@ images = sa.Table(
     flag("protected", default=False),
     document("tags"),
     text("store_host"),
+    document("stores"),
     reference("kernel_id", "images.id", nullable=True),
     reference("ramdisk_id", "images.id", nullable=True),
     sa.UniqueConstraint("project_id", "name"),
