@@ -18,7 +18,7 @@ from pathlib import Path
 from agentless_lab import cgroups, network, rootfs
 from agentless_lab.system import LabError, run, write
 
-DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net")
+DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net", "/dev/fuse")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
         "--register=no",
         "--keep-unit",
         "--capability=all",
+        "--system-call-filter=open_by_handle_at",  # an NFS server in user space opens files by it
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",
