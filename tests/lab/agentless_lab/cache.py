@@ -20,7 +20,7 @@ KEPT = 2  # versions of a kind that stay in any case: this checkout's and anothe
 PROC = Path("/proc")
 RESTING = 3 * 3600  # seconds without use after which others go; longer than a run of all tests
 
-_VERSION = r"(?:root-[a-z]+|pool|guest-[a-z]+)-[0-9a-f]{16}"
+_VERSION = r"(?:root-[a-z]+|pool|machine|guest-[a-z]+)-[0-9a-f]{16}"
 _ENTRY = re.compile(rf"(?P<aside>old-\d+-)?(?P<version>{_VERSION})(?P<form>\.[a-z0-9]+)?")
 
 

@@ -33,7 +33,8 @@ def _up(options: argparse.Namespace) -> None:
     begun = time.monotonic()
     plan = lab.Plan(
         name=options.name,
-        hosts=tuple(options.hosts.split(",")),
+        hosts=(*(word for word in options.hosts.split(",") if word), *options.machine),
+        machines=_machines(options.machine, options.disk),
         flavor=options.flavor,
         groups=_groups(options.group),
         variables=_variables(options.var),
@@ -104,6 +105,17 @@ def _guest_image(options: argparse.Namespace) -> None:
     print(guest.image(options.kernel, options.format))
 
 
+def _machines(names: Sequence[str], disks: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read `machine=size` words."""
+    machines: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for word in disks:
+        name, equals, size = word.partition("=")
+        if not equals or name not in machines:
+            raise LabError(f"{word!r}: a disk is written MACHINE=SIZE, and the machine is named by --machine")
+        machines[name] = (*machines[name], size)
+    return machines
+
+
 def _groups(given: Sequence[str]) -> dict[str, list[str]]:
     """Read `group=host,host` words."""
     groups: dict[str, list[str]] = {}
@@ -142,8 +154,12 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "bring hosts up and print the path of their inventory")
     up.add_argument("--name", required=True)
-    up.add_argument("--hosts", required=True, metavar="A,B,C")
-    up.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
+    up.add_argument("--hosts", default="", metavar="A,B,C")
+    up.add_argument("--machine", action="append", default=[], metavar="D", help="a whole machine with its own kernel")
+    up.add_argument(
+        "--disk", action="append", default=[], metavar="D=4G", help="a data disk of a machine: /dev/vdb, ..."
+    )
+    up.add_argument("--flavor", choices=rootfs.CONTAINERS, default="full")
     up.add_argument("--group", action="append", default=[], metavar="GROUP=A,B")
     up.add_argument("--var", action="append", default=[], metavar="HOST:KEY=VALUE")
     up.add_argument("--timeout", type=float, default=60, metavar="SECONDS")
@@ -178,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     inside.add_argument("--timeout", type=float, default=30, metavar="SECONDS")
 
     build = command("build", _build, "build the cached root filesystem and print its path")
-    build.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
+    build.add_argument("--flavor", choices=rootfs.CONTAINERS, default="full")
     build.add_argument("--again", action="store_true", help="even when it is there, to take in newer packages")
     build.add_argument("--prune", action="store_true", help="remove what earlier recipes left in the cache")
 

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentless_lab import cgroups, network, rootfs
+from agentless_lab import cgroups, machine, network, rootfs
 from agentless_lab.system import LabError, run, write
 
 DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net", "/dev/fuse")
@@ -30,6 +30,8 @@ class Host:
     number: int
     index: int
     directory: Path
+    machine: bool = False
+    disks: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -77,19 +79,22 @@ def prepare(host: Host, *, hosts_file: str, authorized_key: str) -> str:
 
 def start(host: Host, *, tree: Path, pool: Path) -> None:
     """Boot a host; it goes on without us, and `stop` finds it by its control group."""
+    if host.machine:
+        machine.start(host)
+        return
     if host.running():
         return
     cgroups.destroy(host.group)
     root = host.directory / "root"
-    machine = f"agl{host.number}-{host.index}"
+    label = f"agl{host.number}-{host.index}"
     # The kernel takes the cable of a dead host away in its own time.
-    network.unplug(f"vb-{machine}")
+    network.unplug(f"vb-{label}")
     argv = [
         "systemd-nspawn",
         "--quiet",
         "--settings=no",
         f"--directory={root}",
-        f"--machine={machine}",
+        f"--machine={label}",
         f"--hostname={host.name}",
         f"--network-bridge={network.bridge(host.number)}",
         "--register=no",
@@ -173,8 +178,9 @@ def _node(host: Host, device: str) -> Path:
 
 def _network_unit(host: Host) -> str:
     """Fixed addresses for the only cable of a host; the gateway answers but forwards nothing."""
+    cable = "eth0" if host.machine else "host0"
     gateway, gateway6 = network.subnet(host.number)[1], network.subnet6(host.number)[1]
     return (
-        f"[Match]\nName=host0\n\n[Network]\nAddress={host.address}/24\nAddress={host.address6}/64\n"
+        f"[Match]\nName={cable}\n\n[Network]\nAddress={host.address}/24\nAddress={host.address6}/64\n"
         f"Gateway={gateway}\nGateway={gateway6}\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\n"
     )

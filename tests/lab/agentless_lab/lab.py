@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentless_lab import cgroups, host, inventory, network, rootfs
+from agentless_lab import cgroups, host, inventory, machine, network, rootfs
 from agentless_lab.host import Host
 from agentless_lab.system import LabError, lock, run, state_root, write
 
@@ -27,13 +27,17 @@ MOST_HOSTS = 200
 
 @dataclass(frozen=True)
 class Plan:
-    """What a lab is to be."""
+    """What a lab is to be.
+
+    :param machines: of the hosts those that are whole machines, with the sizes of their data disks.
+    """
 
     name: str
     hosts: tuple[str, ...]
     flavor: str = "full"
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    machines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot become host names, and groups or variables of hosts that are not there."""
@@ -41,6 +45,8 @@ class Plan:
             check_name(word)
         if not self.hosts or len(self.hosts) > MOST_HOSTS or len(set(self.hosts)) != len(self.hosts):
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts with names of their own")
+        for disks in self.machines.values():
+            machine.check(disks)
         mentioned = {member for members in self.groups.values() for member in members} | set(self.variables)
         unknown = sorted(mentioned - set(self.hosts))
         if unknown:
@@ -82,8 +88,17 @@ def record(name: str) -> dict[str, Any]:
 def hosts_of(name: str) -> list[Host]:
     """The hosts of a recorded lab."""
     content = record(name)
+    machines = content.get("machines", {})
     return [
-        Host(lab=name, name=each, number=content["number"], index=index, directory=directory(name) / "hosts" / each)
+        Host(
+            lab=name,
+            name=each,
+            number=content["number"],
+            index=index,
+            directory=directory(name) / "hosts" / each,
+            machine=each in machines,
+            disks=tuple(machines.get(each, ())),
+        )
         for index, each in enumerate(content["hosts"])
     ]
 
@@ -100,13 +115,15 @@ def up(plan: Plan, *, timeout: float) -> Path:
     """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
     plan.check()
     tree = rootfs.build(plan.flavor)
+    if plan.machines:
+        machine.image()
     with lock(state_root() / ".lock") as held:
         # The inventory comes last: without it, what is there is the remains of an `up` that was killed.
         fresh = not (directory(plan.name) / "inventory.yml").exists()
         if fresh:
             _remove(plan.name)
             _record(plan, tree)
-        elif (record(plan.name)["hosts"], record(plan.name)["flavor"]) != (list(plan.hosts), plan.flavor):
+        elif not _same(record(plan.name), plan):
             raise LabError(f"lab {plan.name} is there with other hosts or another flavor: take it down first")
         network.create(record(plan.name)["number"], plan.name, held=held)
     try:
@@ -122,11 +139,18 @@ def up(plan: Plan, *, timeout: float) -> Path:
     return directory(plan.name) / "inventory.yml"
 
 
+def _same(content: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether a recorded lab is the one that is asked for."""
+    disks = {name: list(sizes) for name, sizes in plan.machines.items()}
+    asked = (list(plan.hosts), plan.flavor, disks)
+    return (content["hosts"], content["flavor"], content.get("machines", {})) == asked
+
+
 def boot(each: Host, timeout: float) -> None:
     """Start one host and wait until it lets us in."""
     content = record(each.lab)
     host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
-    host.wait(each, timeout=timeout)
+    host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1))
     run([*ssh(each), "true"])
 
 
@@ -197,6 +221,8 @@ def _record(plan: Plan, tree: Path) -> None:
         "tree": str(tree),
         "pool": str(rootfs.pool()),
         "hosts": list(plan.hosts),
+        "machines": {name: list(sizes) for name, sizes in plan.machines.items()},
+        "machine_image": str(machine.path()) if plan.machines else None,
     }
     write(directory(plan.name) / "lab.json", json.dumps(content, indent=2) + "\n")
 
@@ -216,6 +242,8 @@ def _prepare(name: str) -> None:
     write(place / "known_hosts", "".join(_in_parallel(prepare, hosts)))
     for each in hosts:
         shutil.copyfile(place / "known_hosts", each.upper / "etc/ssh/ssh_known_hosts")
+        if each.machine:
+            machine.prepare(each)
 
 
 def _in_parallel(work: Any, hosts: Sequence[Host], *more: Any) -> list[Any]:

@@ -78,6 +78,7 @@ ONLY_IN_POOL = [
     "ceph-mgr",
     "ceph-mon",
     "ceph-osd",
+    "fio",
     "glusterfs-server",
     "isc-dhcp-client",
     "linux-image-amd64",
@@ -88,7 +89,21 @@ ONLY_IN_POOL = [
     "targetcli-fb",
     "thin-provisioning-tools",
 ]
-FLAVORS = {"full": BASE + SERVICES, "bare": BASE}
+# A whole machine has its own kernel; the packages of roles are on it as a cache, since it does not see the repository.
+MACHINE = [
+    "fio",
+    "linux-image-cloud-amd64",
+    "lvm2",
+    "nfs-kernel-server",
+    "nftables",
+    "python3-rtslib-fb",
+    "qemu-block-extra",
+    "qemu-utils",
+    "targetcli-fb",
+    "thin-provisioning-tools",
+]
+FLAVORS = {"full": BASE + SERVICES, "bare": BASE, "machine": BASE + MACHINE}
+CONTAINERS = ("bare", "full")
 KINDS = "root|pool"  # what is kept in the cache from here
 
 # Roles have to enable, configure and start these; the cache carries only their files.
@@ -134,6 +149,42 @@ NOT_IN_CONTAINERS = [
     "lvm2-lvmpolld.socket",
 ]
 
+# Of the above, what a whole machine has use for.
+IN_MACHINES = frozenset({"blk-availability.service", "dm-event.socket", "lvm2-lvmpolld.socket"})
+
+SEED_UNIT = """\
+# SPDX-License-Identifier: GPL-3.0-or-later
+[Unit]
+Description=Become the test host that the seed disk says
+DefaultDependencies=no
+After=systemd-remount-fs.service systemd-udevd.service
+Before=systemd-networkd.service network-pre.target ssh.service sysinit.target
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/lab-seed
+
+[Install]
+WantedBy=sysinit.target
+"""
+SEED_SCRIPT = """\
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Once: the files of this host lie as a tar file on the disk whose serial number is lab-seed.
+[ -e /var/lib/lab-seeded ] && exec hostname -F /etc/hostname
+for disk in /sys/block/vd*; do
+    if [ "$(cat "$disk/serial")" = lab-seed ]; then
+        tar --extract --file="/dev/${disk##*/}" --directory=/ --no-same-permissions --preserve-permissions &&
+            hostname -F /etc/hostname && touch /var/lib/lab-seeded
+        exit
+    fi
+done
+echo "there is no seed disk" >&2
+exit 1
+"""
+
 CGROUP_UNIT = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
 [Unit]
@@ -163,10 +214,13 @@ done < /proc/self/mounts
 """
 
 
-def key(flavor: str) -> str:
-    """Name a root filesystem by everything that decides what is in it."""
+def key(flavor: str, *more: object) -> str:
+    """Name a root filesystem, or what is made of one, by everything that decides what is in it."""
+    machine = [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, sorted(IN_MACHINES)] if flavor == "machine" else []
     recipe = json.dumps(
         [
+            *machine,
+            *more,
             RECIPE,
             SUITE,
             sorted(FLAVORS[flavor]),
@@ -203,15 +257,15 @@ def build(flavor: str, *, again: bool = False) -> Path:
         if target.is_dir() and pool().is_dir() and not again:
             return target
         for left in cache_root().glob("part-root-*"):
-            _remove(left)
+            remove(left)
         temporary = cache_root() / f"part-root-{flavor}"
         _bootstrap(flavor, temporary, held)
-        _configure(temporary / "root")
+        _configure(temporary / "root", flavor)
         if flavor == "full":
             _index(temporary / "pool")
             _swap(temporary / "pool", pool())
         _swap(temporary / "root", target)
-        _remove(temporary)
+        remove(temporary)
         cache.prune(KINDS, _present())
     return target
 
@@ -220,7 +274,7 @@ def prune() -> list[Path]:
     """Remove trees and packages that no present recipe names and no running host uses; return what went."""
     with lock(cache_root() / "build.lock"):
         for left in cache_root().glob("part-root-*"):
-            _remove(left)
+            remove(left)
         return cache.prune(KINDS, _present(), kept=0, resting=0)
 
 
@@ -267,10 +321,15 @@ def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
     run(argv, env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}, keep=[held])
 
 
-def _configure(root: Path) -> None:
+def _configure(root: Path, flavor: str) -> None:
     """Turn a fresh Debian tree into a test host that waits for roles."""
-    for unit in (*LEFT_TO_ROLES, *NOT_IN_CONTAINERS):
+    unwanted = {*LEFT_TO_ROLES, *NOT_IN_CONTAINERS} - (IN_MACHINES if flavor == "machine" else set())
+    for unit in sorted(unwanted):
         run(["systemctl", f"--root={root}", "--quiet", "disable", unit], check=False)
+    if flavor == "machine":
+        write(root / "etc/systemd/system/lab-seed.service", SEED_UNIT)
+        write(root / "usr/local/sbin/lab-seed", SEED_SCRIPT, mode=0o755)
+        run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-seed.service"])
     write(root / "etc/systemd/system/lab-writable-cgroups.service", CGROUP_UNIT)
     write(root / "usr/local/sbin/lab-writable-cgroups", CGROUP_SCRIPT, mode=0o755)
     run(
@@ -286,7 +345,8 @@ def _configure(root: Path) -> None:
     )
     run(["systemctl", f"--root={root}", "--quiet", "disable", "systemd-networkd-wait-online.service"])
     run(["systemctl", f"--root={root}", "--quiet", "set-default", "multi-user.target"])
-    write(root / "etc/apt/sources.list", f"deb [trusted=yes] file:{REPOSITORY} ./\n")
+    sources = f"deb [trusted=yes] file:{REPOSITORY} ./\n" if flavor != "machine" else "# what roles need is installed\n"
+    write(root / "etc/apt/sources.list", sources)
     write(root / "etc/default/locale", "LANG=C.UTF-8\n")
     (root / REPOSITORY.lstrip("/")).mkdir(parents=True, exist_ok=True)
     leftovers = [
@@ -300,7 +360,7 @@ def _configure(root: Path) -> None:
         root / "etc/openvswitch/conf.db",
     ]
     for leftover in leftovers:
-        _remove(leftover)
+        remove(leftover)
     write(root / "etc/machine-id", "")
     # No name server: a stray look-up of an outside name fails at once and does not wait.
     write(root / "etc/resolv.conf", "# test hosts know each other by /etc/hosts\n")
@@ -317,7 +377,7 @@ def _index(packages: Path) -> None:
         raise LabError("mmdebstrap left no packages behind: there is nothing to make a repository from")
     for other in packages.iterdir():
         if other.suffix != ".deb":
-            _remove(other)
+            remove(other)
     index = "\n".join(paragraphs)
     digest = hashlib.sha256(index.encode()).hexdigest()
     write(packages / "Packages", index)
@@ -337,7 +397,7 @@ def _swap(fresh: Path, target: Path) -> None:
     fresh.rename(target)
 
 
-def _remove(entry: Path) -> None:
+def remove(entry: Path) -> None:
     """Remove a file or a tree, absent or not, without following links out of it."""
     if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry)
