@@ -50,6 +50,17 @@ options:
       - An HTTP or HTTPS address that the controller fetches, following at most five redirects, without a proxy.
       - Where the image exists already, nothing is fetched, and only O(checksum) is compared.
     type: str
+  instance:
+    description:
+      - Name or ID of an instance whose disk becomes the image. It must be stopped (SHUTOFF) until the task has ended;
+        one that runs is refused.
+      - Its host makes one qcow2 file of the disk, the controller takes that to its temporary directory (C(TMPDIR)),
+        looks at it as at any other, and sends it to the store.
+      - O(properties) are those of the image that the instance was booted from and O(min_disk) is the size of its disk,
+        unless the task says something else.
+      - Volumes of the instance are not part of the image.
+      - Where the image exists already, nothing is read.
+    type: str
   allow_local_uri:
     description:
       - Whether O(uri) and its redirects may lead to the controller itself (loopback), to addresses of its own link
@@ -127,10 +138,10 @@ EXAMPLES = r"""
       hw_disk_bus: virtio
     tags: [debian, stable]
 
-- name: Have it in a second store as well
+- name: Have it in all stores
   agentless.cloud.image:
     name: debian-12
-    stores: [image1, image2]
+    stores: "{{ groups['cloud_image'] }}"
 
 - name: Remove it
   agentless.cloud.image:

@@ -166,10 +166,7 @@ class Rpc:
         return known, strangers
 
     def _run(
-        self,
-        calls: Sequence[Call],
-        known: Mapping[str, str | None],
-        meanwhile: Callable[[], None] = lambda: None,
+        self, calls: Sequence[Call], known: Mapping[str, str | None], meanwhile: Callable[[], None] = lambda: None
     ) -> list[Reply]:
         replies = [Reply(call.host) for call in calls]
         gate = threading.Semaphore(FAN_OUT)
@@ -208,6 +205,14 @@ class Rpc:
         except AnsibleError as exc:
             raise HostUnreachable(f"The file could not be copied to {host}: {exc}", host=host) from exc
 
+    def fetch(self, host: str, remote: str, local: str) -> None:
+        """Copy a file of a host, which the login user may read, to the controller."""
+        normal = self._connections.to(host)
+        try:
+            effects.backend(f"fetch@{host}").carry_out(lambda _fault: normal._connection.fetch_file(remote, local))
+        except AnsibleError as exc:
+            raise HostUnreachable(f"The file could not be copied from {host}: {exc}", host=host) from exc
+
     def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
         try:
@@ -217,16 +222,13 @@ class Rpc:
             return None
         effect = effects.backend(call.label)
         payload = json.dumps([dict(op) for op in call.operations])
+        name = PREFIX + call.module
 
         def run(fault: str | None) -> dict[str, Any]:
             args = {"identity": identity, "payload": payload, "fault": fault}
             variables = self._connections.variables(call.host)
             return _past_a_rush(
-                lambda: dict(
-                    connected()._execute_module(
-                        module_name=PREFIX + call.module, module_args=dict(args), task_vars=variables
-                    )
-                )
+                lambda: dict(connected()._execute_module(module_name=name, module_args=dict(args), task_vars=variables))
             )
 
         def work() -> None:

@@ -17,8 +17,7 @@ A run that is killed leaves the record in one of the first two states; running i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, created, removed
@@ -35,7 +34,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     InUse,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import copies, ledger, source, store, stores
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import (
+    contents,
+    copies,
+    ledger,
+    source,
+    store,
+    stores,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import (
     DEFAULT_FORMAT,
@@ -61,6 +67,7 @@ class Plan:
     :param values: columns to write.
     :param content: the local file, measured; None where there is nothing to store or it must be downloaded first.
     :param stores: whether content has to be stored.
+    :param origin: the instance whose disk it becomes.
     :param keepers: the stores that are to have it; none: as they are.
     :param lost: those of them that should have it and have not.
     """
@@ -73,6 +80,7 @@ class Plan:
     disk_format: str = DEFAULT_FORMAT
     content: Content | None = None
     stores: bool = False
+    origin: contents.Guest | None = None
     keepers: Sequence[str] = ()
     lost: Sequence[str] = ()
 
@@ -128,10 +136,14 @@ def _plan(request: Request, wish: Wanted) -> Plan:
         project_id = str(projects.resolve(conn, request.args["project"])["id"])
         found = ledger.own(conn, wish.name, project_id)
         values = {**wish.values, **_parts(conn, wish, project_id)}
+        active = found is not None and found["status"] == "active"
+        origin = None if active else contents.guest(conn, wish, project_id)
     if found is not None and found["status"] == "deleting":
         raise Conflict(f"Image {wish.name!r} is being removed; run the task with state: absent again, then this one.")
-    if found is None or found["status"] != "active":
-        return _to_store(request, wish, project_id, found, values)
+    if found is None or not active:
+        if origin is not None and found is None:
+            values = {**origin.defaults, **values}
+        return replace(_to_store(request, wish, project_id, found, values), origin=origin)
     _same_content(wish, found)
     before = shown(found)
     changes = engine.differences(FIELDS, values, before)
@@ -151,9 +163,9 @@ def _plan(request: Request, wish: Wanted) -> Plan:
 def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | None, values: Mapping[str, Any]) -> Plan:
     """The plan of an image that has no content yet: a new one, or what a killed run left."""
     keepers = [stores.first(request.groups)] if wish.stores is None else stores.chosen(request.groups, wish.stores)
-    if wish.path is None and wish.uri is None:
+    if wish.path is None and wish.uri is None and wish.instance is None:
         what = "does not exist yet" if found is None else f"is unfinished ({found['status']})"
-        raise BadInput(f"Image {wish.name!r} {what}; give filename or uri.")
+        raise BadInput(f"Image {wish.name!r} {what}; give filename, uri or instance.")
     disk_format = wish.disk_format or (found["disk_format"] if found else DEFAULT_FORMAT)
     content = None
     if wish.path is not None:
@@ -172,7 +184,7 @@ def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | N
     after.update({key: value for key, value in known.items() if value is not None})
     if content is not None:
         after.update(size=content.size, virtual_size=content.virtual_size)
-    return Plan(project_id, found, _columns(whole), changes, after, disk_format, content, True, keepers)
+    return Plan(project_id, found, _columns(whole), changes, after, disk_format, content, stores=True, keepers=keepers)
 
 
 def _same_content(wish: Wanted, found: Record) -> None:
@@ -203,8 +215,10 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
     values = {**plan.values, "disk_format": plan.disk_format}
     record = ledger.queue(request, plan.project_id, wish.name, plan.found, values)
     try:
-        with _content(request, wish, plan) as content:
+        with contents.opened(request, wish, record, measured=plan.content, origin=plan.origin) as content:
             _fits(record["min_disk"], content.virtual_size)
+            if record["checksum"] not in (None, content.checksum):  # what a killed run may have stored for this record
+                copies.clear(request, record, ledger.unshared(request, record, stores.places(record)))
             record = ledger.save(request, record, content, plan.keepers)
             store.push(request, plan.keepers[0], record, content.path)
     except ImageRefused:
@@ -226,18 +240,6 @@ def _change(request: Request, wish: Wanted, plan: Plan) -> Record:
     if plan.keepers:
         record = copies.settle(request, record, plan.keepers, lost=plan.lost, path=wish.path)
     return record
-
-
-def _content(request: Request, wish: Wanted, plan: Plan) -> AbstractContextManager[Content]:
-    if plan.content is not None:
-        return nullcontext(plan.content)
-    return source.remote(
-        str(wish.uri),
-        declared=plan.disk_format,
-        expected=wish.checksum,
-        allow_local=wish.allow_local_uri,
-        progress=request.progress,
-    )
 
 
 def _absent(request: Request, wish: Wanted, header: str) -> Outcome:

@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import e
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.engine import Field
 
 DEFAULT_FORMAT = "qcow2"
+_ORIGINS = ("filename", "uri", "instance")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 # What can change while the content stays.
@@ -45,6 +46,7 @@ class Wanted:
     name: str
     path: str | None
     uri: str | None
+    instance: str | None
     allow_local_uri: bool
     checksum: str | None
     disk_format: str | None
@@ -59,11 +61,13 @@ def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
     :raises BadInput: an option that cannot be meant.
     """
     filename, uri = args.get("filename"), args.get("uri")
-    if filename and uri:
-        raise BadInput("filename and uri are both given; an image comes from one of them.")
+    given = [name for name in _ORIGINS if args.get(name)]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} are both given; an image comes from one of them.")
     return Wanted(
         name=values.label("image's name", args["name"]),
         path=source.found(filename, playbook) if filename else None,
+        instance=args.get("instance") or None,
         uri=fetch.checked("uri", uri) if uri else None,
         allow_local_uri=bool(args.get("allow_local_uri")),
         checksum=_checksum(args.get("checksum")),

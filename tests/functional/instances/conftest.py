@@ -50,7 +50,7 @@ class Cloud:
     def __init__(self, name: str, folder: pathlib.Path) -> None:
         self.name, self.folder = name, folder
         self.database = folder / "cloud.db"
-        groups = ["cloud_conductor=k1", "cloud_network=k1", "cloud_image=k1", "cloud_compute=k1,k2"]
+        groups = ["cloud_conductor=k1", "cloud_network=k1", "cloud_image=k1,k2", "cloud_compute=k1,k2"]
         arguments = [word for group in groups for word in ("--group", group)]
         command = [LAB, "up", "--name", name, "--hosts", ",".join(COMPUTE), *arguments]
         made = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import exports
 from ansible_collections.agentless.cloud.plugins.modules import image_backend
 from ansible_collections.agentless.cloud.plugins.plugin_utils import rpc
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import HostUnreachable
 
-HANDLERS = image_backend.OPERATIONS
+HANDLERS = {
+    **image_backend.OPERATIONS,
+    "export_disk": exports.export_disk,
+    "export_absent": exports.export_absent,
+}
 REMOTE = "/var/lib/agentless"
 
 
@@ -75,6 +80,10 @@ class Bus:
         self._note("put")
         shutil.copy(local, remote.replace(REMOTE, str(self.directory(host))))
         return remote
+
+    def fetch(self, host: str, remote: str, local: str) -> None:
+        self._note("fetch_file")
+        shutil.copy(remote.replace(REMOTE, str(self.directory(host))), local)
 
     def directory(self, host: str) -> Path:
         return self.state if host == "store1" else self.state.with_name(f"{self.state.name}-{host}")

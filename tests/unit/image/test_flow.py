@@ -26,7 +26,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     NotFound,
     QuotaExceeded,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch, ledger, store
 from tests.unit.image import craft
 from tests.unit.image.bus import Bus
 from tests.unit.image.web import Server, gives
@@ -137,7 +137,7 @@ def test_another_content_is_refused(cloud: Cloud, bus: Bus, disk: Path, tmp_path
         ({"checksum": "sha512:" + "0" * 128}, BadInput, "sha256sum"),
         ({"filename": "/dev/zero"}, BadInput, "is not a file"),
         ({"filename": "/nowhere/\x01"}, BadInput, "cannot be read"),
-        ({"filename": None}, BadInput, "give filename or uri"),
+        ({"filename": None}, BadInput, "give filename, uri or instance"),
         ({"uri": "http://192.0.2.1/"}, BadInput, "both given"),
         ({"properties": {"a": ["b"]}}, BadInput, "must be a text"),
         ({"tags": ["a\nb"]}, BadInput, "control characters"),
@@ -202,6 +202,22 @@ def test_broken_off_and_run_again(cloud: Cloud, bus: Bus, disk: Path, point: str
     assert Change("status", "saving", "active") in done.changes
     assert bus.files() == [f"sha256/{digest(disk)}"]
     assert used(cloud) == 1
+
+
+def test_killed_and_run_again_with_another_file(
+    cloud: Cloud, bus: Bus, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "activate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cloud.ask("image", name="a", filename=str(disk))
+    assert bus.files() == [f"sha256/{digest(disk)}"]
+    other = craft.make(tmp_path / "other", "qcow2", "1G")
+    cloud.ask("image", name="a", filename=str(other))
+    assert bus.files() == [f"sha256/{digest(other)}"], "nobody needs the first one"
 
 
 def test_broken_off_and_removed(cloud: Cloud, bus: Bus, disk: Path) -> None:

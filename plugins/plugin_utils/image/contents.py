@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The content of a new image, measured and judged on the controller: a file, an address, or the disk of an instance.
+
+An instance's disk goes over the two connections that are there, from its host to the controller and on to the store:
+hosts neither log in to each other nor offer each other files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import source, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import DEADLINE, Call
+
+BACKEND = "compute_backend"
+INSTANCES = "/var/lib/agentless/instances"
+FORMAT = "qcow2"  # of an instance's disk
+_SLOW = 60  # seconds that a GiB of a disk may take to be read
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A stopped instance whose disk becomes an image.
+
+    :param properties: those of the image that it was booted from.
+    :param disk: GiB of its disk; 0: as large as that image.
+    """
+
+    id: str
+    name: str
+    generation: int
+    host: str
+    properties: Mapping[str, str]
+    disk: int
+
+    @property
+    def defaults(self) -> Record:
+        """What its image has, unless the task says something else."""
+        return {"properties": dict(self.properties), **({"min_disk": self.disk} if self.disk else {})}
+
+
+def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
+    """The instance that the task names.
+
+    :raises NotFound: there is none.
+    :raises InUse: it is not stopped.
+    :raises BadInput: what else is said cannot be true of its disk.
+    """
+    if wish.instance is None:
+        return None
+    if wish.disk_format not in (None, FORMAT) or wish.checksum is not None:
+        raise BadInput("The disk of an instance becomes a qcow2 image, whose checksum nobody knows before.")
+    found = instances.get_by_name(conn, project_id, wish.instance)
+    if found["status"] != "SHUTOFF" or found["host_id"] is None:
+        raise InUse(
+            f"Instance {found['name']!r} is {found['status']}; what is on its disk holds together only while it is "
+            "stopped. Stop it first (agentless.cloud.instance with state: stopped).",
+            status=found["status"],
+        )
+    host = records.get(conn, cell.hosts, found["host_id"])["name"]
+    properties = (found["image"] or {}).get("properties") or {}
+    size = int((found["flavor"] or {}).get("disk") or 0)
+    return Guest(found["id"], found["name"], found["generation"], host, properties, size)
+
+
+def opened(
+    request: Request, wish: Wanted, record: Record, *, measured: Content | None, origin: Guest | None
+) -> AbstractContextManager[Content]:
+    """The content of a new image, good to be stored, for as long as the block lasts.
+
+    :param measured: a file of the controller that was looked at before.
+    :raises CloudError: it cannot be had, or is not what was said.
+    """
+    if measured is not None:
+        return nullcontext(measured)
+    if origin is not None:
+        return _exported(request, record, origin)
+    return source.remote(
+        str(wish.uri),
+        declared=record["disk_format"],
+        expected=wish.checksum,
+        allow_local=wish.allow_local_uri,
+        progress=request.progress,
+    )
+
+
+@contextmanager
+def _exported(request: Request, record: Record, origin: Guest) -> Iterator[Content]:
+    about = {"id": origin.id, "generation": origin.generation, "image": record["id"]}
+    seconds = DEADLINE + _SLOW * origin.disk
+    request.progress(f"{record['name']}: making one file of the disk of {origin.name} on {origin.host}")
+    order = {"op": "export_disk", **about, "timeout": seconds}
+    (answer,) = request.rpc.call(Call(origin.host, BACKEND, [order], timeout=seconds + 60))
+    try:
+        with tempfile.TemporaryDirectory(prefix="agentless-image-") as directory:
+            path = os.path.join(directory, "image")
+            size = _announced(origin, answer, directory)
+            request.progress(f"{record['name']}: copying {store.shown(size)} from {origin.host}")
+            lies = f"{INSTANCES}/{origin.id}/image-{record['id']}.qcow2"
+            request.rpc.fetch(origin.host, lies, path)
+            yield source.local(path, declared=FORMAT, expected=None)
+    finally:
+        _clear(request, origin, about)
+
+
+def _announced(origin: Guest, answer: Mapping[str, Any], directory: str) -> int:
+    size = answer.get("size")
+    if not isinstance(size, int) or size <= 0:
+        raise BadReply(f"{origin.host} does not say how large the disk of {origin.name} is.", host=origin.host)
+    free = shutil.disk_usage(directory).free
+    if size > free:
+        raise BadInput(
+            f"The disk of instance {origin.name!r} has {size} bytes, and the controller's temporary directory has "
+            f"{free} left; set TMPDIR to another."
+        )
+    return size
+
+
+def _clear(request: Request, origin: Guest, about: Mapping[str, Any]) -> None:
+    """Have the host rid of its copy. Where that fails, it goes with the instance, or a day later with the next one."""
+    try:
+        request.rpc.call(Call(origin.host, BACKEND, [{"op": "export_absent", **about}]))
+    except CloudError as exc:
+        request.progress(f"{origin.host} keeps a copy of the disk of {origin.name} for a while: {exc.msg}")
