@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, identity
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, probe, volumes
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, probe
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -37,7 +38,7 @@ def discover(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         "identity": identity(create=False),
         "hostname": os.uname().nodename,
         "address": _address(),
-        "initiator": volumes.initiator(),
+        "initiator": initiator(),
         "virt_types": virt_types,
         "cpu": _cpu(link, capabilities, arch, virt_types),
         "capacity": _capacity(link, ctx.state_dir),

@@ -26,6 +26,7 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     volume_xml,
     volumes,
 )
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -121,7 +122,7 @@ def _with_volumes(op: dict[str, Any]) -> str:
             raise BackendError(f"The domain XML does not have volume {key} as the operation describes it.")
     if set(found) - set(given):
         raise BackendError(f"The domain XML has a volume {min(set(found) - set(given))} that the operation lacks.")
-    name = volumes.initiator()
+    name = initiator()
     for disk in found.values():
         source = disk.find("source")
         if name and source is not None and source.get("protocol") == "iscsi":

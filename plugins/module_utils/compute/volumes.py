@@ -11,37 +11,22 @@ what is missing. The export is taken away only after ``detach_volume`` has said 
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, identity
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files, secrets, volume_xml
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
-INITIATOR_FILE = "/etc/iscsi/initiatorname.iscsi"
-INITIATOR_PREFIX = "iqn.2026-01.cloud.agentless:"
 SCSI = "<controller type='scsi' index='0' model='virtio-scsi'/>"
 LETS_GO = 30  # seconds that a guest gets to let go of a disk
 COPY_TIME = 3600
 _ASK_AGAIN = 5
 _LOOK = 0.2
-_INITIATOR = re.compile(r"^\s*InitiatorName\s*=\s*((?:iqn|eui|naa)\.[A-Za-z0-9.:_-]+)\s*$", re.MULTILINE)
-
-
-def initiator(path: str = INITIATOR_FILE) -> str | None:
-    """The name by which this host comes to iSCSI targets; None before the host has an identity."""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as stream:
-            found = _INITIATOR.search(stream.read())
-        if found:
-            return found.group(1)
-    known = identity(create=False)
-    return None if known is None else INITIATOR_PREFIX + known
 
 
 def described(volume: dict[str, Any]) -> Any:
@@ -69,7 +54,7 @@ def attach_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             try:
                 _plug(ctx, domain, wanted, missing)
             except BackendError:
-                secrets.release({volume_xml.secret_id(volume["id"])})
+                secrets.release(volume_xml.secret_ids(volume["id"]))
                 raise
         return {"changed": bool(missing), "device": volume["device"]}
 
@@ -91,7 +76,7 @@ def detach_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             ctx.effect("unplug")
             _unplug(domain, key, place, float(op.get("timeout") or LETS_GO))
         ctx.effect("release")
-        gone = secrets.release({volume_xml.secret_id(key)})
+        gone = secrets.release(volume_xml.secret_ids(key))
         return {"changed": bool(there) or gone, "released": True}
 
 

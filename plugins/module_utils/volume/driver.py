@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every driver offers, and the configuration that chooses it."""
+"""What every driver offers, and the names that volumes have on a host."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -15,30 +14,42 @@ from ansible_collections.agentless.cloud.plugins.module_utils.backend import Bac
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
-CONFIG = "/etc/agentless/volume.json"
 GIB = 1024**3
 
 
 class Driver:
-    """One backend. A volume under its final name is complete: it is made under another one and renamed."""
+    """One backend of this host. A volume under its final name is complete: what takes time is made under another one.
 
-    copies = False  # whether a snapshot is a copy, which tears if the volume is written meanwhile
+    :param options: the backend's entry in the host's configuration.
+    """
+
+    protocol = "iscsi"  # how compute hosts reach a volume; what is not iscsi exports by itself
 
     def __init__(self, ctx: Context, options: dict[str, Any]) -> None:
         self.ctx = ctx
         self.options = options
+
+    @property
+    def capabilities(self) -> dict[str, Any]:
+        """What volume types can ask for: ``thin``, ``snapshots``, ``online_extend``."""
+        return {}
 
     def size(self, name: str) -> int | None:
         """Bytes, or None if there is no such volume or snapshot."""
         raise NotImplementedError
 
     def make(self, name: str, size: int, source: str | None) -> str:
-        """Make a draft, empty or a copy of ``source``; returns its path."""
+        """Make a draft, empty or a copy of ``source``; returns the path that content can be written to."""
         raise NotImplementedError
 
     def finish(self, name: str) -> None:
         """Give the draft its final name."""
         raise NotImplementedError
+
+    def create(self, name: str, size: int, source: str | None) -> None:
+        """Make a whole volume, empty or a copy of ``source``; a killed one is not there."""
+        self.make(name, size, source)
+        self.finish(name)
 
     def delete(self, name: str) -> bool:
         """Delete a volume and its draft so that the next one reads zeros; whether there was one."""
@@ -53,23 +64,20 @@ class Driver:
         raise NotImplementedError
 
     def path(self, name: str) -> str:
-        """Where the target finds the volume."""
+        """Where this host reads and writes the volume or snapshot; ready to be opened."""
         raise NotImplementedError
 
     def usage(self) -> dict[str, float]:
         """Total and used room in GiB."""
         raise NotImplementedError
 
+    def export(self, name: str, op: dict[str, Any]) -> dict[str, Any]:
+        """Let a host in, where the protocol is not iscsi; returns how it gets there, and ``changed``."""
+        raise NotImplementedError
 
-def config(path: str = CONFIG) -> dict[str, Any]:
-    """This host's configuration."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return dict(json.load(handle))
-    except FileNotFoundError as exc:
-        raise BackendError(f"{path} is missing: run agentless.cloud.site for this host.") from exc
-    except ValueError as exc:
-        raise BackendError(f"{path} is not JSON: {exc}.") from exc
+    def unexport(self, name: str, op: dict[str, Any]) -> bool:
+        """Let a host, or without one every host, in no more; whether anything changed."""
+        raise NotImplementedError
 
 
 def named(kind: str, text: Any) -> str:

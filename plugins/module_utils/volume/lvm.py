@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Volumes as logical volumes, thin or thick."""
+"""Volumes as logical volumes, thin or thick. What the group holds is read once a call."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import GIB, Driver
 
-WIPE = 6 * 3600
+WIPE = 6 * 3600  # seconds
 
 
 def rows(text: str) -> list[list[str]]:
@@ -22,87 +23,128 @@ def rows(text: str) -> list[list[str]]:
 class Lvm(Driver):
     """Thin volumes read zeros because the pool zeroes new blocks; thick ones are wiped when made and when deleted."""
 
-    @property
-    def _vg(self) -> str:
-        return str(self.options["vg"])
+    def __init__(self, ctx: Any, options: dict[str, Any]) -> None:
+        super().__init__(ctx, options)
+        self._vg = str(options["vg"])
+        self._thin = bool(options.get("thin", True))
+        self._pool = str(options.get("pool", ""))
+        self._sizes: dict[str, int] | None = None
+        self._zeroes = False
 
     @property
-    def _thin(self) -> bool:
-        return bool(self.options.get("thin", True))
-
-    def _report(self, command: str, fields: str, *more: str) -> list[list[str]]:
-        argv = [command, "--noheadings", "--nosuffix", "--units", "b", "--separator", "|", "-o", fields, *more]
-        return rows(self.ctx.run(argv).stdout)
+    def capabilities(self) -> dict[str, Any]:
+        return {"thin": self._thin, "snapshots": self._thin, "online_extend": True}
 
     def size(self, name: str) -> int | None:
-        found = dict(row[:2] for row in self._report("lvs", "lv_name,lv_size", self._vg))
-        return int(found[name]) if name in found else None
+        if self._sizes is None:
+            found = self._report("lvs", "lv_name,lv_size,zero", self._vg)
+            self._sizes = {row[0]: int(row[1]) for row in found}
+            self._zeroes = any(row[0] == self._pool and row[2] in ("zero", "1") for row in found)
+        return self._sizes.get(name)
 
     def path(self, name: str) -> str:
-        return f"/dev/{self._vg}/{name}"
+        path = f"/dev/{self._vg}/{name}"
+        if self.size(name) is not None and not os.path.exists(path):
+            # A thin snapshot is left inactive by default, and a volume may be after an unclean start.
+            self._do("lvchange", "-ay", "-K", self._of(name))
+        return path
 
     def make(self, name: str, size: int, source: str | None) -> str:
         draft = f"making-{name}"
         self._remove(draft)
-        self.ctx.effect("lvcreate")
-        if source and not self._thin:
-            raise BackendError("A thick logical volume cannot be cloned.", "NotSupported")
-        if source:
-            origin = f"{self._vg}/{source}"
-            self.ctx.run(["lvcreate", "-y", "-s", "-kn", "-prw", "-ay", "-K", "-n", draft, origin])
-            if (self.size(draft) or 0) < size:
-                self.ctx.run(["lvextend", "-L", f"{size}b", f"{self._vg}/{draft}"])
-        elif self._thin:
-            self._zeroing()
-            argv = ["lvcreate", "-y", "-V", f"{size}b", "-n", draft, "--thinpool", f"{self._vg}/{self.options['pool']}"]
-            self.ctx.run(argv)
-        else:
-            self.ctx.run(["lvcreate", "-y", "-Wn", "-L", f"{size}b", "-n", draft, self._vg])
-            self._wipe(draft)
+        self._new(draft, size, source)
         return self.path(draft)
 
+    def create(self, name: str, size: int, source: str | None) -> None:
+        if not self._thin or (source and (self.size(source) or 0) < size):
+            super().create(name, size, source)
+            return
+        self._remove(f"making-{name}")
+        self._new(name, size, source)  # one command, whole or not at all
+
     def finish(self, name: str) -> None:
-        self.ctx.run(["lvrename", self._vg, f"making-{name}", name])
+        self._do("lvrename", self._vg, f"making-{name}", name)
+        self._known()[name] = self._known().pop(f"making-{name}")
 
     def delete(self, name: str) -> bool:
         draft = self._remove(f"making-{name}")
         return self._remove(name) or draft
 
     def extend(self, name: str, size: int) -> None:
-        if not self._thin:
-            # The added extents may hold what another tenant wrote before this role had the group.
-            raise BackendError("A thick logical volume cannot be extended yet.", "NotSupported")
+        before = self.size(name) or 0
+        if size < before:
+            raise BackendError(f"{name} is larger than {size} bytes and is not cut.")
         self._zeroing()
         self.ctx.effect("lvextend")
-        self.ctx.run(["lvextend", "-L", f"{size}b", f"{self._vg}/{name}"])
+        self._do("lvextend", "-y", "-L", f"{size}b", self._of(name))
+        if not self._thin:
+            self._wipe(name, before)
+        self._known()[name] = size
 
     def snapshot(self, name: str, source: str) -> None:
         if not self._thin:
-            raise BackendError("A thick logical volume has no snapshots.", "NotSupported")
+            raise BackendError("A thick logical volume has no snapshots: use a thin backend, or a copy of the volume.")
         self.ctx.effect("lvcreate")
-        self.ctx.run(["lvcreate", "-y", "-s", "-pr", "-n", name, f"{self._vg}/{source}"])
+        self._do("lvcreate", "-y", "-q", "-s", "-pr", "-n", name, self._of(source))
+        self._known()[name] = self.size(source) or 0
 
     def usage(self) -> dict[str, float]:
         if self._thin:
-            pool = f"{self._vg}/{self.options['pool']}"
-            total, percent = self._report("lvs", "lv_size,data_percent", pool)[0]
+            total, percent = self._report("lvs", "lv_size,data_percent", self._of(self._pool))[0]
             return {"total": int(total) / GIB, "used": int(total) * float(percent or 0) / 100 / GIB}
         total, free = self._report("vgs", "vg_size,vg_free", self._vg)[0]
         return {"total": int(total) / GIB, "used": (int(total) - int(free)) / GIB}
 
+    def _new(self, name: str, size: int, source: str | None) -> None:
+        self.ctx.effect("lvcreate")
+        if source and not self._thin:
+            raise BackendError("A thick logical volume cannot be cloned: use a thin backend.")
+        if source:
+            # Without -kn the copy of a snapshot would be skipped when the group is activated.
+            self._do("lvcreate", "-y", "-q", "-s", "-kn", "-prw", "-ay", "-K", "-n", name, self._of(source))
+            if (self.size(source) or 0) < size:
+                self._do("lvextend", "-y", "-L", f"{size}b", self._of(name))
+        elif self._thin:
+            self._zeroing()
+            self._do("lvcreate", "-y", "-q", "-V", f"{size}b", "-n", name, "--thinpool", self._of(self._pool))
+        else:
+            self._do("lvcreate", "-y", "-q", "-Wn", "-Zn", "-L", f"{size}b", "-n", name, self._vg)
+            self._wipe(name, 0)
+        self._known()[name] = max(size, (self.size(source) or 0) if source else 0)
+
     def _zeroing(self) -> None:
-        found: Any = self._report("lvs", "zero", f"{self._vg}/{self.options['pool']}")
-        if found != [["zero"]] and found != [["1"]]:
+        self._known()
+        if self._thin and not self._zeroes:
             raise BackendError("The thin pool does not zero new blocks: set it with 'lvchange --zero y'.")
 
-    def _wipe(self, name: str) -> None:
-        self.ctx.run(["blkdiscard", "-z", self.path(name)], timeout=WIPE)
+    def _wipe(self, name: str, offset: int) -> None:
+        self.ctx.run(["blkdiscard", "-z", "-o", str(offset), f"/dev/{self._vg}/{name}"], timeout=WIPE)
 
     def _remove(self, name: str) -> bool:
         if self.size(name) is None:
             return False
         self.ctx.effect("lvremove")
         if not self._thin:
-            self._wipe(name)
-        self.ctx.run(["lvremove", "-y", f"{self._vg}/{name}"])
+            self._wipe(self.path(name).rpartition("/")[2], 0)
+        self._do("lvremove", "-y", "-q", self._of(name))
+        self._known().pop(name, None)
         return True
+
+    def _known(self) -> dict[str, int]:
+        self.size("")
+        return self._sizes if self._sizes is not None else {}
+
+    def _of(self, name: str) -> str:
+        return f"{self._vg}/{name}"
+
+    def _do(self, *argv: str) -> None:
+        """Change the group. What is known of it is read again after a failure."""
+        try:
+            self.ctx.run(argv, timeout=WIPE)
+        except BackendError:
+            self._sizes = None
+            raise
+
+    def _report(self, command: str, fields: str, *more: str) -> list[list[str]]:
+        argv = [command, "--noheadings", "--nosuffix", "--units", "b", "--separator", "|", "-o", fields, *more]
+        return rows(self.ctx.run(argv).stdout)

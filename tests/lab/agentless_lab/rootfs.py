@@ -78,6 +78,7 @@ ONLY_IN_POOL = [
     "ceph-mgr",
     "ceph-mon",
     "ceph-osd",
+    "dmeventd",
     "fio",
     "glusterfs-server",
     "isc-dhcp-client",
@@ -91,11 +92,14 @@ ONLY_IN_POOL = [
 ]
 # A whole machine has its own kernel; the packages of roles are on it as a cache, since it does not see the repository.
 MACHINE = [
+    "acl",
+    "dmeventd",
     "fio",
     "linux-image-cloud-amd64",
     "lvm2",
     "nfs-kernel-server",
     "nftables",
+    "procps",
     "python3-rtslib-fb",
     "qemu-block-extra",
     "qemu-utils",

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml, volumes
+from ansible_collections.agentless.cloud.plugins.module_utils import initiator
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 
 ID = "7a3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
 OTHER = ID.replace("7", "8")
@@ -34,6 +35,11 @@ PLAIN: dict[str, Any] = {"id": ID, "serial": ID, "device": "vdb", "source": ISCS
             {"protocol": "gluster", "volume": "gv", "path": f"volume-{ID}", "hosts": ["g1:24007"]},
             f"gv/volume-{ID}",
             [("g1", "24007")],
+        ),
+        (
+            {"protocol": "nfs", "host": "10.0.0.5", "path": f"/srv/v/volume-{ID}", "uid": 1 << 30},
+            f"/srv/v/volume-{ID}",
+            [("10.0.0.5", None)],
         ),
     ],
 )
@@ -78,6 +84,18 @@ def test_no_secret_in_the_text() -> None:
     assert volume_xml.secret_id(ID) in text
 
 
+def test_who_a_host_is_at_ceph_and_nfs() -> None:
+    """The user that the export made, with a secret of another name than that of a target; an NFS user by its number."""
+    rbd = {"protocol": "rbd", "pool": "p", "name": f"volume-{ID}", "monitors": ["m1:3300"], "user": "agentless-x"}
+    nfs = {"protocol": "nfs", "host": "h", "path": f"/srv/v/volume-{ID}", "uid": 1234567890}
+    auth = volume_xml.element({**PLAIN, "user": ID, "source": rbd}).find("source/auth")
+    assert auth.get("username") == "agentless-x"
+    assert auth.find("secret").attrib == {"type": "ceph", "uuid": volume_xml.secret_id(ID, "ceph")}
+    assert volume_xml.secret_ids(ID) == {volume_xml.secret_id(ID), volume_xml.secret_id(ID, "ceph")}
+    identity = volume_xml.element({**PLAIN, "source": nfs}).find("source/identity")
+    assert identity.attrib == {"user": "+1234567890", "group": "+1234567890"}
+
+
 @pytest.mark.parametrize(
     ("text", "want"),
     [
@@ -89,8 +107,8 @@ def test_no_secret_in_the_text() -> None:
 )
 def test_initiator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, want: str | None) -> None:
     """The system's name where it has one, else one of our own."""
-    monkeypatch.setattr(volumes, "identity", lambda create: ID)
+    monkeypatch.setattr(initiator, "identity", lambda create: ID)
     path = tmp_path / "name"
     if text is not None:
         path.write_text(text)
-    assert volumes.initiator(str(path)) == (want or f"iqn.2026-01.cloud.agentless:{ID}")
+    assert initiator.initiator(str(path)) == (want or f"iqn.2026-01.cloud.agentless:{ID}")

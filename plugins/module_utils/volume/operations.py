@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a storage host is asked to do. Each operation names a backend and a UUID, and may come twice."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.agentless.cloud.plugins.module_utils import backend
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import fill
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver, named, size_bytes
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.target import LUN, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
+
+LOCKS = "/run/agentless-volumes"
+
+Result = dict[str, Any]
+
+
+class Host:
+    """This host in the course of one call: its backends are read once, its target is saved once."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.config = Config(ctx)
+        self.target = Target(ctx, self.config.portal, self.config.iqn)
+        self.unsaved = False
+        self.handlers: dict[str, Callable[[Driver, Operation], Result]] = {
+            "create": self.create,
+            "delete": self.delete,
+            "extend": self.extend,
+            "snapshot": self.snapshot,
+            "snapshot_absent": self.snapshot_absent,
+            "export": self.export,
+            "unexport": self.unexport,
+            "inspect": self.inspect,
+        }
+
+    def one(self, ctx: Context, op: Operation) -> Result:
+        """Carry out one operation, alone on its volume."""
+        if op["op"] == "discover":
+            return discover(self.config)
+        driver = self.config.driver(op.get("backend"))
+        with alone(ctx, str(op.get("volume") or op["id"])):
+            return self.handlers[op["op"]](driver, op)
+
+    def create(self, driver: Driver, op: Operation) -> Result:
+        """Have a volume of that size, filled from where ``source`` says."""
+        name, size = named("volume", op["id"]), size_bytes(op["size"])
+        there, source = driver.size(name), op.get("source") or {}
+        if there is not None:
+            if there < size and not self.ctx.check_mode:
+                driver.extend(name, size)
+            return {"changed": there < size, "size": max(there, size)}
+        origin = _origin(driver, source)
+        if not self.ctx.check_mode:
+            if source and origin is None:
+                self._filled(driver, name, size, source)
+            else:
+                driver.create(name, size, origin)
+        return {"changed": True, "size": size}
+
+    def _filled(self, driver: Driver, name: str, size: int, source: dict[str, Any]) -> None:
+        other = self.config.driver(source["backend"]) if "backend" in source else None
+        draft = driver.make(name, size, None)
+        try:
+            if "image" in source:
+                fill.from_image(self.ctx, draft, source["image"], size)
+            elif "export" in source:
+                fill.from_export(self.ctx, draft, source)
+            elif other is not None and "volume" in source:
+                fill.from_path(self.ctx, draft, other.path(named("volume", source["volume"])))
+            else:
+                raise BackendError(f"A volume cannot be made from {sorted(source)}.")
+        except BackendError:
+            driver.delete(name)
+            raise
+        driver.finish(name)
+
+    def delete(self, driver: Driver, op: Operation) -> Result:
+        """Have neither the volume, nor a draft of it, nor its target."""
+        name = named("volume", op["id"])
+        closed = self._closed(driver, name, op)
+        if self.ctx.check_mode:
+            return {"changed": closed or driver.size(name) is not None}
+        return {"changed": driver.delete(name) or closed}
+
+    def extend(self, driver: Driver, op: Operation) -> Result:
+        """Have the volume at least that large; whoever has it open sees the new size when he asks again."""
+        name, size = named("volume", op["id"]), size_bytes(op["size"])
+        there = _there(driver, name)
+        if there >= size:
+            return {"changed": False, "size": there}
+        exported = driver.protocol == "iscsi" and not driver.capabilities.get("online_extend")
+        if exported and self.target.open(self.target.iqn(op["backend"], name)):
+            raise BackendError(
+                "This backend cannot grow a volume while it is attached: the kernel's target keeps the size of a file. "
+                "Detach it first, or move it to a backend on LVM.",
+                "InUse",
+            )
+        if not self.ctx.check_mode:
+            driver.extend(name, size)
+        return {"changed": True, "size": size}
+
+    def snapshot(self, driver: Driver, op: Operation) -> Result:
+        """Keep what the volume holds now."""
+        name, source = named("snapshot", op["id"]), named("volume", op["volume"])
+        _there(driver, source)
+        missing = driver.size(name) is None
+        if missing and not self.ctx.check_mode:
+            driver.snapshot(name, source)
+        return {"changed": missing}
+
+    def snapshot_absent(self, driver: Driver, op: Operation) -> Result:
+        """Have the snapshot no more."""
+        name = named("snapshot", op["id"])
+        if self.ctx.check_mode:
+            return {"changed": driver.size(name) is not None}
+        return {"changed": driver.delete(name)}
+
+    def export(self, driver: Driver, op: Operation) -> Result:
+        """Let one host in; returns how it gets there."""
+        name = named("volume", op["id"])
+        _there(driver, name)
+        if driver.protocol != "iscsi":
+            return driver.export(name, op)
+        iqn = self.target.iqn(op["backend"], name)
+        with self.target.changes():
+            changed = self.target.export(iqn, driver.path(name), op)
+        self.unsaved |= changed
+        return {"changed": changed, "protocol": "iscsi", "portal": self.config.portal, "iqn": iqn, "lun": LUN}
+
+    def unexport(self, driver: Driver, op: Operation) -> Result:
+        """Let one host, or without ``initiator`` all of them, in no more."""
+        return {"changed": self._closed(driver, named("volume", op["id"]), op)}
+
+    def inspect(self, driver: Driver, op: Operation) -> Result:
+        """Say how large the volume is, in bytes; 0 where there is none."""
+        return {"size": driver.size(named("volume", op["id"])) or 0}
+
+    def save(self) -> None:
+        """Save the target's configuration if anything of it was changed."""
+        if self.unsaved and not self.ctx.check_mode:
+            with self.target.changes():
+                self.target.save()
+
+    def _closed(self, driver: Driver, name: str, op: Operation) -> bool:
+        if driver.protocol != "iscsi":
+            return driver.unexport(name, op)
+        with self.target.changes():
+            changed = self.target.unexport(self.target.iqn(op["backend"], name), op.get("initiator"))
+        self.unsaved |= changed
+        return changed
+
+
+def discover(config: Config) -> Result:
+    """What this host stores volumes on. A backend that does not answer is left out, and named."""
+    backends, broken = [], {}
+    for name in sorted(config.options):
+        try:
+            driver = config.driver(name)
+            usage = driver.usage()
+        except (BackendError, OSError) as exc:
+            broken[name] = str(exc)
+            continue
+        about = {"protocol": driver.protocol, "separate_exports": True, **driver.capabilities}
+        kind = str(config.options[name]["driver"])
+        backends.append({"name": name, "driver": kind, "total": int(usage["total"]), "capabilities": about})
+    return {"changed": False, "backends": backends, "broken": broken, "initiator": initiator()}
+
+
+def carry_out(ctx: Context, operations: list[Operation]) -> list[Result]:
+    """All operations of a call, in their order; the target's configuration is saved at the end."""
+    host = Host(ctx)
+    known = {**host.handlers, "discover": None}
+    table: dict[str, backend.Handler] = dict.fromkeys(known, host.one)
+    try:
+        return [backend.one(ctx, op, table) for op in operations]
+    finally:
+        host.save()
+
+
+@contextlib.contextmanager
+def alone(ctx: Context, volume_id: str) -> Iterator[None]:
+    """Hold the lock of a volume; waits for an operation on it that is under way. In /run, so a restart forgets them."""
+    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+    with open(os.path.join(LOCKS, named("volume", volume_id)), "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _there(driver: Driver, name: str) -> int:
+    size = driver.size(name)
+    if size is None:
+        raise BackendError(f"{name} is not on this backend.", "NotFound")
+    return size
+
+
+def _origin(driver: Driver, source: dict[str, Any]) -> str | None:
+    """What of the same backend the new volume is a copy of."""
+    if not source or "backend" in source:
+        return None
+    for kind in ("snapshot", "volume"):
+        if kind in source:
+            name = named(kind, source[kind])
+            _there(driver, name)
+            return name
+    return None

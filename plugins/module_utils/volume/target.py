@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Exports by the kernel's target (LIO), through rtslib: one target for each volume, closed to all but its initiators.
+
+Each has one portal group with one portal and LUN 0, whose serial number is the volume's UUID. Nobody gets in without an
+ACL for the name of his initiator and the volume's own user and secret (CHAP); the ACLs are all there is, demo mode is
+off. The configuration is saved once for a whole call, and comes back when the machine starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+
+try:
+    import rtslib_fb as rtslib
+except ImportError:  # only storage hosts have it
+    rtslib = None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+
+LOCK = "/run/agentless-target.lock"
+LUN = 0
+# Who has no ACL gets nothing, and who has one still has to know the secret.
+CLOSED = {"authentication": "1", "generate_node_acls": "0", "cache_dynamic_acls": "0", "demo_mode_write_protect": "1"}
+
+
+class Target:
+    """The exports of this host, changed under one lock and saved together."""
+
+    def __init__(self, ctx: Context, portal: str, base: str) -> None:
+        self._ctx = ctx
+        self._portal = portal
+        self._base = base
+
+    @contextlib.contextmanager
+    def changes(self) -> Iterator[None]:
+        """Hold the lock, and save what was changed."""
+        if rtslib is None:
+            raise BackendError("python3-rtslib-fb is missing on this host: run agentless.cloud.site for it.")
+        with open(LOCK, "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def iqn(self, backend: str, name: str) -> str:
+        """The name of a volume's target; two backends may export the same volume while it moves between them."""
+        return f"{self._base}:{backend}.{name}"
+
+    def export(self, iqn: str, device: str, op: dict[str, Any]) -> bool:
+        """Let an initiator in, and unless the volume is shared put every other one out; whether anything changed.
+
+        :param op: ``id``, ``initiator``, ``user``, ``secret`` and ``shared``.
+        """
+        with _told(f"export volume {op['id']}"):
+            target = _lookup(iqn)
+            changed = target is None or not _complete(target, op)
+            if changed and not self._ctx.check_mode:
+                self._ctx.effect("target")
+                target = target or rtslib.Target(rtslib.FabricModule("iscsi"), iqn)
+                self._build(target, device, op)
+            return changed
+
+    def unexport(self, iqn: str, initiator: str | None) -> bool:
+        """Put an initiator out, or without one remove the whole target; whether anything changed."""
+        with _told(f"close {iqn}"):
+            target = _lookup(iqn)
+            if target is None:
+                return self._orphan(iqn)
+            acls = [acl for tpg in target.tpgs for acl in tpg.node_acls]
+            leaving = [acl for acl in acls if acl.node_wwn == initiator]
+            if initiator and not leaving:
+                return False
+            if not self._ctx.check_mode:
+                self._ctx.effect("target")
+                for acl in leaving:
+                    acl.delete()
+                if not initiator or len(leaving) == len(acls):
+                    target.delete()
+                    self._orphan(iqn)
+            return True
+
+    def open(self, iqn: str) -> bool:
+        """Whether the volume is exported."""
+        return rtslib is not None and _lookup(iqn) is not None
+
+    def save(self) -> None:
+        """Write the configuration down, for the next start of the machine."""
+        with _told("save the target's configuration"):
+            rtslib.RTSRoot().save_to_file()
+
+    def _orphan(self, iqn: str) -> bool:
+        """Remove a backstore that a killed call has left without a target, or that a target has just left."""
+        storage = _storage(_label(iqn))
+        if storage is not None and not self._ctx.check_mode:
+            storage.delete()
+        return storage is not None
+
+    def _build(self, target: Any, device: str, op: dict[str, Any]) -> None:
+        tpg = next(iter(target.tpgs), None) or rtslib.TPG(target, 1)
+        for attribute, value in CLOSED.items():
+            tpg.set_attribute(attribute, value)
+        lun = next(iter(tpg.luns), None) or rtslib.LUN(tpg, LUN, self._backstore(_label(target.wwn), device, op["id"]))
+        for acl in list(tpg.node_acls):
+            if not op.get("shared") and acl.node_wwn != op["initiator"]:
+                acl.delete()
+        acl = _acl(tpg, op["initiator"]) or rtslib.NodeACL(tpg, op["initiator"])
+        acl.chap_userid, acl.chap_password = op["user"], op["secret"]
+        if not list(acl.mapped_luns):
+            rtslib.MappedLUN(acl, LUN, lun)
+        if not list(tpg.network_portals):
+            address, port = address_and_port(self._portal)
+            rtslib.NetworkPortal(tpg, address, port)
+        tpg.enable = True
+
+    @staticmethod
+    def _backstore(label: str, device: str, serial: str) -> Any:
+        """The backstore of a device or of a file, with the volume's UUID as its serial number."""
+        found = _storage(label)
+        if found is not None:
+            return found
+        if os.path.isfile(device):
+            made = rtslib.FileIOStorageObject(label, device, os.path.getsize(device), wwn=serial, write_back=False)
+        else:
+            made = rtslib.BlockStorageObject(label, device, wwn=serial)
+        # What the guest discards goes back to the pool.
+        made.set_attribute("emulate_tpu", "1")
+        return made
+
+
+def address_and_port(portal: str) -> tuple[str, int]:
+    """The two halves of ``10.0.0.5:3260`` or ``[fd00::5]:3260``."""
+    address, _colon, port = portal.rpartition(":")
+    if not address or not port.isdigit():
+        raise BackendError(f"{portal!r} is not an address and a port: run agentless.cloud.site for this host.")
+    return address, int(port)
+
+
+def _complete(target: Any, op: dict[str, Any]) -> bool:
+    """Whether the export is there as it is asked for."""
+    tpg = next(iter(target.tpgs), None)
+    acl = tpg and _acl(tpg, op["initiator"])
+    if not tpg or not tpg.enable or not list(tpg.network_portals) or not acl or not list(acl.mapped_luns):
+        return False
+    others = [one for one in tpg.node_acls if one.node_wwn != op["initiator"]]
+    same = (acl.chap_userid, acl.chap_password) == (op["user"], op["secret"])
+    closed = all(tpg.get_attribute(name) == value for name, value in CLOSED.items())
+    return same and closed and (not others or bool(op.get("shared")))
+
+
+def _lookup(iqn: str) -> Any:
+    return next((one for one in rtslib.FabricModule("iscsi").targets if one.wwn == iqn), None)
+
+
+def _storage(label: str) -> Any:
+    return next((one for one in rtslib.RTSRoot().storage_objects if one.name == label), None)
+
+
+def _acl(tpg: Any, initiator: str) -> Any:
+    return next((one for one in tpg.node_acls if one.node_wwn == initiator), None)
+
+
+def _label(iqn: str) -> str:
+    """What the backstore of a target is called: all but the base of its name."""
+    return iqn.partition(":")[2]
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except rtslib.RTSLibError as exc:
+        raise BackendError(f"The kernel's target could not {what}: {exc}.") from exc
