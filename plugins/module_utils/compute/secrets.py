@@ -10,13 +10,14 @@ Each names in its description the instance that it was made for, so that one of 
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 from typing import Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, volume_xml
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx
 
 _MADE_FOR = "agentless.cloud instance "
 
@@ -27,7 +28,7 @@ def ensure(instance_id: str, volume: dict[str, Any]) -> None:
     if usage is None or not volume.get("secret"):
         return
     libvirt = connection.libvirt
-    key = volume_xml.secret_id(volume["id"])
+    key = volume_xml.secret_id(volume["id"], usage)
     try:
         kept = _lookup(key)
         if kept is None:
@@ -107,10 +108,7 @@ def _text(key: str, usage: str, volume_id: str, instance_id: str) -> str:
 
 
 def _value(usage: str, text: str) -> bytes:
-    """libvirt wants the bytes; Ceph writes its keys in base64."""
+    """What is sent is the volume's secret; Ceph's key is made of it and of this host's name, at both ends alike."""
     if usage != "ceph":
         return text.encode("utf-8")
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise BackendError("The key for Ceph is not base64.") from None
+    return base64.b64decode(cephx.key(text, initiator() or ""))

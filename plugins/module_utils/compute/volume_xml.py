@@ -80,20 +80,24 @@ def check(volume: dict[str, Any]) -> None:
         raise ValueError(f"the source {name!r} is not that of volume {key}")
 
 
-def secret_id(volume_id: str) -> str:
-    """The UUID under which libvirt keeps the volume's secret."""
-    return str(uuid.uuid5(uuid.UUID(volume_id), "chap"))
+def secret_id(volume_id: str, usage: str = "iscsi") -> str:
+    """The UUID under which libvirt keeps the volume's secret for that use; on its way to Ceph a volume has two."""
+    return str(uuid.uuid5(uuid.UUID(volume_id), {"iscsi": "chap", "ceph": "cephx"}[usage]))
+
+
+def secret_ids(volume_id: str) -> set[str]:
+    """All that libvirt may keep of the volume."""
+    return {secret_id(volume_id, usage) for usage in SECRET_USAGE.values()}
 
 
 def _source(volume: dict[str, Any]) -> tuple[Any, str]:
     given = volume["source"]
     protocol = given.get("protocol")
-    if protocol in ("file", "nfs"):
-        path = str(given["path"])
-        if not path.startswith("/") or os.path.normpath(path) != path:
-            raise ValueError(f"{path!r} is not a plain absolute path")
-        return ElementTree.Element("source", {"file": path}), "file"
-    if protocol == "iscsi":
+    if protocol == "file":
+        return ElementTree.Element("source", {"file": _path(given)}), "file"
+    if protocol == "nfs":
+        names, hosts = _path(given), [given["host"]]
+    elif protocol == "iscsi":
         names, hosts = f"{given['iqn']}/{int(given.get('lun', 0))}", [given["portal"]]
     elif protocol == "rbd":
         names, hosts = _rbd(given)
@@ -108,16 +112,28 @@ def _source(volume: dict[str, Any]) -> tuple[Any, str]:
     return source, "network"
 
 
+def _path(given: dict[str, Any]) -> str:
+    path = str(given["path"])
+    if not path.startswith("/") or os.path.normpath(path) != path:
+        raise ValueError(f"{path!r} is not a plain absolute path")
+    return path
+
+
 def _rbd(given: dict[str, Any]) -> tuple[str, list[Any]]:
     name = str(given.get("name") or "")
     return f"{given['pool']}/{name}" if given.get("pool") else name, list(given.get("monitors") or given["hosts"])
 
 
 def _access(source: Any, volume: dict[str, Any], protocol: str) -> None:
-    user = volume.get("user") or volume["source"].get("user")
+    given = volume["source"]
+    # Ceph's user is the one that the export made for this host; a target's is the volume's own.
+    user = given.get("user") if protocol == "rbd" else volume.get("user") or given.get("user")
     if user and protocol in SECRET_USAGE:
+        usage = SECRET_USAGE[protocol]
         auth = ElementTree.SubElement(source, "auth", {"username": str(user)})
-        ElementTree.SubElement(auth, "secret", {"type": SECRET_USAGE[protocol], "uuid": secret_id(volume["id"])})
+        ElementTree.SubElement(auth, "secret", {"type": usage, "uuid": secret_id(volume["id"], usage)})
+    if protocol == "nfs":
+        ElementTree.SubElement(source, "identity", {"user": f"+{int(given['uid'])}", "group": f"+{int(given['uid'])}"})
     if volume.get("initiator") and protocol == "iscsi":
         name_initiator(source, volume["initiator"])
 

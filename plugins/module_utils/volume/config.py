@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.file import File
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.gluster import Gluster
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.lvm import Lvm
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.nfs import Nfs
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.rbd import Rbd
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver
 
 CONFIG = "/etc/agentless/volume.json"
-DRIVERS: dict[str, type[Driver]] = {"file": File, "lvm": Lvm}
+DRIVERS: dict[str, type[Driver]] = {"file": File, "gluster": Gluster, "lvm": Lvm, "nfs": Nfs, "rbd": Rbd}
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]{0,30}$")
 

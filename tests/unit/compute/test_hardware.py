@@ -114,12 +114,23 @@ SPECS = {
             VolumeDisk(
                 PORTS[1],
                 "vdc",
-                {"protocol": "rbd", "name": f"pool/volume-{PORTS[1]}", "monitors": ["192.0.2.6:6789"]},
-                user="cloud",
+                {
+                    "protocol": "rbd",
+                    "pool": "pool",
+                    "name": f"volume-{PORTS[1]}",
+                    "monitors": ["192.0.2.6:3300"],
+                    "user": "agentless-host",
+                },
+                user=PORTS[1],
                 cache="writeback",
                 multiattach=True,
             ),
-            VolumeDisk(ID, "vdd", {"protocol": "nfs", "path": f"/srv/nfs/volume-{ID}"}, readonly=True),
+            VolumeDisk(
+                ID,
+                "vdd",
+                {"protocol": "nfs", "host": "192.0.2.7", "path": f"/srv/nfs/volume-{ID}", "uid": 1234567890},
+                readonly=True,
+            ),
         ),
     ),
 }
