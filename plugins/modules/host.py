@@ -203,6 +203,13 @@ host:
       description: Where Open vSwitch moves the host's frames, V(system) (the kernel) or V(netdev) (its own process).
       returned: when the machine was asked
       type: str
+    initiator:
+      description:
+        - The name by which the host logs in to the iSCSI targets of volumes. A volume is opened to this name alone.
+        - Where somebody changes C(/etc/iscsi/initiatorname.iscsi), the host must be registered again.
+      returned: when the machine was asked
+      type: str
+      sample: iqn.2026-01.cloud.agentless:8d3f0b52-7a43-4b8e-9f0a-6f2b1c7d9e10
     hostname:
       description: What the machine calls itself.
       returned: always

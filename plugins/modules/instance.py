@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Boots virtual machines on the compute hosts that the scheduler chooses, and keeps them as described.
   - All instances of one task are planned, placed and spawned together, with one call to each host.
-  - Only options that are given are compared with an existing instance. Metadata, tags, security groups and attached
-    networks change in place. A changed flavor, image or user data is refused with a message, never ignored.
+  - Only options that are given are compared with an existing instance. Metadata, tags, security groups, attached
+    networks and volumes change in place. A changed flavor, image or user data is refused with a message, never ignored.
   - A run that was killed is finished by running it again.
 extends_documentation_fragment:
   - agentless.cloud.attributes
@@ -35,7 +35,8 @@ options:
       - V(stopped) shuts the guest down through ACPI, and pulls the plug after O(timeout). An instance that does not
         exist is created and left off.
       - V(rebooted) restarts the guest, every time the task runs.
-      - V(absent) removes the guest, its disks, ports, addresses and claims.
+      - V(absent) removes the guest, its disks, ports, addresses and claims. Volumes are detached and stay, but for a
+        boot volume that goes with the instance (O(boot_volume.delete_on_termination)).
     type: str
     choices: [running, present, stopped, rebooted, absent]
     default: running
@@ -48,8 +49,46 @@ options:
     description: Name or ID of the flavor. Needed to boot.
     type: str
   image:
-    description: Name or ID of the image. Needed to boot.
+    description: Name or ID of the image. Needed to boot, except from a volume that exists (O(boot_volume.volume)).
     type: str
+  boot_volume:
+    description:
+      - Boots from a volume instead of a disk on the compute host; the disk of the flavor is then neither made nor
+        claimed.
+      - Takes either O(boot_volume.size) or O(boot_volume.volume). On an instance that exists they are only compared.
+        The module M(agentless.cloud.volume) grows a volume and gives it another type.
+    type: dict
+    suboptions:
+      size:
+        description:
+          - Makes a volume of that many GiB from O(image), called like the instance with V(-boot) behind it.
+          - With O(count), each instance gets one of its own.
+        type: int
+      volume_type:
+        description: Name or ID of the volume type of the volume that is made.
+        type: str
+      volume:
+        description: Name or ID of a volume to boot from. It must have been made from an image, or be a copy of such a one.
+        type: str
+      delete_on_termination:
+        description:
+          - Whether the volume is deleted with the instance. It changes in place.
+          - V(true) for one that is made, V(false) for one that exists, unless said.
+          - While such a volume has snapshots, the instance is not deleted.
+        type: bool
+  volumes:
+    description:
+      - Names or IDs of all further volumes that the instance is to have. Those that are missing are attached, those
+        that are not named are detached, whether the guest runs or not; the boot volume stays.
+      - A volume that another instance has is refused, unless it is multiattach. So are several instances (O(count))
+        for one volume.
+      - In the guest, the serial number of a disk is the ID of its volume, of which Linux shows the first 20 characters
+        below C(/dev/disk/by-id). The name in C(device) stays while the volume is attached, but a guest may count its
+        disks otherwise.
+      - A guest that runs must let go of a volume within 30 seconds; unmount it there before.
+      - A running guest has room for four networks and volumes more than it was started with; stop it to attach others.
+    type: list
+    elements: str
   networks:
     description:
       - Names or IDs of the networks, one port on each, in this order.
@@ -166,6 +205,32 @@ EXAMPLES = r"""
         fixed_ip: 10.10.0.53
         security_groups: [dns]
 
+- name: Boot from a volume of 20 GiB, made from the image, that stays when the instance goes
+  agentless.cloud.instance:
+    name: db1
+    flavor: small
+    image: debian-12
+    networks: [front]
+    boot_volume:
+      size: 20
+      delete_on_termination: false
+    volumes: [db1-data]
+
+- name: The same guest on another host, with its data
+  agentless.cloud.instance:
+    name: db2
+    flavor: small
+    networks: [front]
+    boot_volume:
+      volume: db1-boot
+    volumes: [db1-data]
+    host: compute2
+
+- name: Detach all volumes but the one it boots from
+  agentless.cloud.instance:
+    name: db2
+    volumes: []
+
 - name: Stop it; a guest that does not listen is switched off after two minutes
   agentless.cloud.instance:
     name: web1
@@ -221,9 +286,15 @@ instance:
       type: dict
       returned: always
     image:
-      description: ID and name of the image.
+      description: ID and name of the image. Empty where it boots from a volume that was made from none.
       type: dict
       returned: always
+    volumes:
+      description: Its volumes with C(id), C(name) and C(device), the name of the disk in its definition.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{id: 0d7f8a3e-5f0e-4c39-9a43-0e8a3b9f6d11, name: db1-data, device: vdc}]
     addresses:
       description: By network name, a list of addresses with C(addr), C(version), C(mac_addr), C(port_id) and C(type).
       type: dict

@@ -10,7 +10,7 @@ step    where       what
 plan    database    names resolved, quota taken                                        (in :mod:`entry`)
 place   database    hosts chosen and claimed, ports and addresses given                (in :mod:`entry`)
 network hosts       ports, groups and DHCP written to OVN's northbound database
-volumes hosts       nothing yet: the root disk is an overlay on the compute host
+volumes hosts       volumes that instances boot from made, and every volume opened to the host of its instance
 spawn   hosts       image to the cache, overlay, config drive, domain defined and started
 commit  database    active, launched
 ======  ==========  =========================================================================================
@@ -28,11 +28,14 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
     delete,
     entry,
+    exports,
     guests,
     orders,
+    volumes,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import ports
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import volumes as rooms
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import now
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     CloudError,
@@ -74,7 +77,7 @@ def finish(request: Request, wish: Wanted, ids: Sequence[str]) -> None:
 
 
 def _one_round(request: Request, wish: Wanted, ids: Sequence[str]) -> tuple[Failures, Failures]:
-    """Network, spawn and commit for all ids at once.
+    """Network, volumes, spawn and commit for all ids at once.
 
     Returns what failed for good, and what another host may mend.
 
@@ -85,7 +88,9 @@ def _one_round(request: Request, wish: Wanted, ids: Sequence[str]) -> tuple[Fail
         wires = orders.wiring(conn, crowd)
     hopeless = _network(request, crowd, wires)
     crowd = [guest for guest in crowd if guest.id not in hopeless]
-    failed = _spawn(request, wish, crowd)
+    crowd, sources, unfit = volumes.provide(request, crowd, wish.timeout)
+    hopeless |= unfit
+    failed = _spawn(request, wish, crowd, sources)
     for error in [*hopeless.values(), *failed.values()]:
         if isinstance(error, StaleGeneration):
             raise error
@@ -121,7 +126,7 @@ def _network(request: Request, crowd: Sequence[orders.Guest], wires: orders.Wiri
     return failed
 
 
-def _spawn(request: Request, wish: Wanted, crowd: Sequence[orders.Guest]) -> Failures:
+def _spawn(request: Request, wish: Wanted, crowd: Sequence[orders.Guest], sources: exports.Sources) -> Failures:
     """Step 5: one call to each host, carrying that host's list."""
     by_host: dict[str, list[orders.Guest]] = defaultdict(list)
     for guest in crowd:
@@ -129,7 +134,7 @@ def _spawn(request: Request, wish: Wanted, crowd: Sequence[orders.Guest]) -> Fai
     calls = []
     for host, there in sorted(by_host.items()):
         request.progress(f"5 spawn    {', '.join(guest.name for guest in there)} on {host}")
-        operations = [guests.spawn_operation(request, wish, guest) for guest in there]
+        operations = [guests.spawn_operation(request, wish, guest, sources) for guest in there]
         calls.append(Call(host, "compute_backend", operations, timeout=wish.timeout))
     failed: Failures = {}
     for reply in request.rpc.map(calls) if calls else []:
@@ -158,6 +163,8 @@ def _commit(request: Request, wish: Wanted, alive: Sequence[orders.Guest]) -> No
                 fault=None,
                 spec={key: value for key, value in (guest.record["spec"] or {}).items() if key != "builder"},
             )
+            for each in guest.volumes:
+                rooms.attached(conn, each.id)
             entry.close_action(conn, guest.id, "success")
         ports.settle(conn, [guest.id for guest in alive])
 
@@ -167,8 +174,11 @@ def _elsewhere(request: Request, wish: Wanted, failed: Mapping[str, CloudError],
     with request.conductor.read() as conn:
         crowd = orders.load(conn, list(failed))
     unclear = delete.clear_hosts(request, crowd)
+    lost.update(exports.evict(request, crowd, unclear))
     moved: list[str] = []
     for guest in crowd:
+        if guest.id in lost:
+            continue
         tried = guest.host["name"] if guest.host else ""
         request.progress(f"  {guest.name}: {tried} failed ({failed[guest.id].msg}); trying the next host")
         try:

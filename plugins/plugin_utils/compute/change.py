@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
@@ -34,18 +34,21 @@ VERB = {"running": "start", "stopped": "stop", "rebooted": "reboot"}
 def alter(request: Request, wish: Wanted, found: Found, differing: Sequence[Difference]) -> None:
     """Write the differences down and carry them out.
 
-    :raises CloudError: Conflict, AddressExhausted, AddressInUse, QuotaExceeded, or what a host said.
+    :raises CloudError: Conflict, AddressExhausted, AddressInUse, InUse, QuotaExceeded, or what a host said.
     """
+    # A volume that is on its way out, and wanted again, goes out first.
+    volumes.settle(request, [one.guest for one in differing], wish.timeout, out_only=True)
     with request.conductor.transaction() as conn:
         for one in differing:
             instances.move(conn, one.guest.id, SETTLED, **one.values)
             instances.begin_action(conn, one.guest.id, "update", request.conductor.actor)
             _mark_ports(conn, wish, found, one)
+            volumes.mark(conn, one.guest, one.volumes)
     carry_out(request, [one.guest.id for one in differing], timeout=wish.timeout)
 
 
 def carry_out(request: Request, ids: Sequence[str], *, timeout: int) -> None:
-    """Bring ports that carry a mark to where the mark says, on the network and on the hosts, and take the mark off.
+    """Bring ports and volumes to where their marks say, on network, storage and compute hosts, and take the marks off.
 
     :raises CloudError: the first failure; the marks stay for the next run.
     """
@@ -66,6 +69,7 @@ def carry_out(request: Request, ids: Sequence[str], *, timeout: int) -> None:
             ],
             timeout,
         )
+    volumes.settle(request, crowd, timeout)
     with request.conductor.transaction() as conn:
         for guest, port in marked:
             if port.record["status"] == UNPLUGGING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import attachments, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Nic, Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import ChangeRefused
@@ -42,6 +42,7 @@ class Difference:
     plug: Sequence[tuple[int, Nic]] = ()
     unplug: Sequence[orders.Port] = ()
     changes: Sequence[Change] = ()
+    volumes: attachments.Differing = attachments.SAME
 
 
 def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
@@ -71,7 +72,10 @@ def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
         after.append(_row(found.networks[nic.network], addresses, [DEFAULT] if wanted is None else wanted.values()))
     if plug or unplug or groups:
         changes += _wire_changes([_row(p.network, _addresses(p), p.secgroup_names) for p in present], after)
-    return Difference(guest, values, groups, plug, unplug, changes)
+    goes = wish.boot_volume.delete_on_termination if wish.boot_volume else None
+    data = None if wish.volumes is None else list(found.volumes.values())
+    volumes = attachments.differ(guest.volumes, data, goes)
+    return Difference(guest, values, groups, plug, unplug, [*changes, *volumes.changes], volumes)
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,26 @@ _FIXED = (
     _Fixed(
         "image",
         lambda wish, found: found.image and found.image["id"],
-        lambda guest: guest.record["image"]["id"],
+        lambda guest: (guest.record["image"] or {}).get("id"),
         "Another image means another disk: that is state: rebuilt, which comes with a later release. " + _REBOOT_ANEW,
+    ),
+    _Fixed(
+        "boot_volume.volume",
+        lambda wish, found: found.boot_volume and found.boot_volume["name"],
+        lambda guest: guest.boot_volume and guest.boot_volume.name,
+        "An instance keeps what it boots from. " + _REBOOT_ANEW,
+    ),
+    _Fixed(
+        "boot_volume.size",
+        lambda wish, found: wish.boot_volume and wish.boot_volume.size,
+        lambda guest: guest.boot_volume and guest.boot_volume.volume.record["size"],
+        "A volume is grown by the module agentless.cloud.volume, and never shrinks.",
+    ),
+    _Fixed(
+        "boot_volume.volume_type",
+        lambda wish, found: found.boot_type and found.boot_type["name"],
+        lambda guest: guest.boot_volume and guest.boot_volume.type and guest.boot_volume.type["name"],
+        "The module agentless.cloud.volume gives a volume another type.",
     ),
     _Fixed(
         "key_name",
@@ -159,7 +181,7 @@ def _refuse(wish: Wanted, found: Found, guest: orders.Guest) -> None:
 
 def _shown(fixed: _Fixed, guest: orders.Guest) -> Any:
     actual = fixed.actual(guest)
-    return guest.record[fixed.option]["name"] if fixed.option in ("flavor", "image") else actual
+    return (guest.record[fixed.option] or {}).get("name") if fixed.option in ("flavor", "image") else actual
 
 
 def _values(wish: Wanted, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Deletion: the guest, its disks, its ports, its addresses and its claim, on every host that ever got it.
+"""Deletion: the guest, its disks, its volumes, its ports, its addresses and its claim, on every host that ever got it.
 
 The record goes last, and only when every host that the record names has confirmed that nothing is left there. Until
 then it is in DELETING, and running again goes on.
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, leaving, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, StaleGeneration
@@ -56,8 +56,10 @@ def _attempt(
     """Delete what is there of these; returns it, and why some could not be deleted, by instance id."""
     with request.conductor.transaction() as conn:
         present = [row["id"] for row in records.listing(conn, cell.instances, id=list(ids))] if ids else []
-        for key in present:
-            instances.move(conn, key, instances.MOVES, status="DELETING")
+        doomed = orders.load(conn, present)
+        leaving.refuse(conn, doomed)
+        for guest in doomed:
+            instances.move(conn, guest.id, instances.MOVES, status="DELETING", **leaving.begin(conn, guest))
         instances.begin_actions(conn, present, "delete", request.conductor.actor)
     with request.conductor.read() as conn:
         crowd = orders.load(conn, present)
@@ -70,7 +72,7 @@ def _attempt(
 
 
 def clear(request: Request, crowd: Sequence[orders.Guest], *, timeout: int) -> dict[str, CloudError]:
-    """Destroy the guests on all their hosts and take their ports off the network, all at once.
+    """Destroy the guests on all their hosts and take their ports off the network, all at once; then shut their volumes.
 
     Returns, by instance id, why something could not be confirmed.
     """
@@ -88,7 +90,8 @@ def clear(request: Request, crowd: Sequence[orders.Guest], *, timeout: int) -> d
         gone = [{"op": "port_absent", "id": port["id"], "generation": port["generation"]} for _owner, port in ports]
         calls.append(Call(guests.central(request), "network_backend", gone, timeout=timeout))
         subjects.append([owner for owner, _port in ports])
-    return _failures(request, calls, subjects)
+    failed = _failures(request, calls, subjects)
+    return failed | leaving.finish(request, [guest for guest in crowd if guest.id not in failed], timeout)
 
 
 def clear_hosts(request: Request, crowd: Sequence[orders.Guest]) -> dict[str, tuple[str, ...]]:
@@ -114,10 +117,12 @@ def abandon(request: Request, crowd: Sequence[orders.Guest], why: Mapping[str, C
         for guest in crowd:
             if guest.id not in unclear:
                 continue
-            kept[guest.id] = sorted(_hosts(guest))
+            residue = sorted(_hosts(guest))
+            culprit = unclear[guest.id].details.get("host")
+            kept[guest.id] = [str(culprit)] if culprit else residue
             entry.release(conn, guest.id)
             error = why[guest.id]
-            spec = {**(guest.record["spec"] or {}), "residue": kept[guest.id], "builder": None, "tried": []}
+            spec = {**(guest.record["spec"] or {}), "residue": residue, "builder": None, "tried": []}
             fault = {"error": error.error, "msg": error.msg}
             instances.move(conn, guest.id, {"BUILD"}, status="ERROR", host_id=None, fault=fault, spec=spec)
             entry.close_action(conn, guest.id, "error", fault)
@@ -139,6 +144,7 @@ def _forget(
             if records.find(conn, cell.instances, guest.id) is None:
                 continue  # another run was faster
             ipam.delete_ports(conn, [port.record["id"] for port in guest.ports])
+            leaving.forget(conn, guest)
             entry.release(conn, guest.id)
             error = (why or {}).get(guest.id)
             entry.close_action(conn, guest.id, result, {"error": error.error, "msg": error.msg} if error else None)

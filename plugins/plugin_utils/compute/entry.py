@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import builder, catalog, orders, placement
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
+    attachments,
+    builder,
+    catalog,
+    orders,
+    placement,
+    volumes,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Nic, Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
@@ -21,6 +28,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
     quota,
     records,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import volumes as rooms
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock import new_id
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
@@ -55,10 +63,15 @@ def enter(conn: Any, request: Request, wish: Wanted, found: Found, names: Sequen
     )
     ids = {name: new_id() for name in names}
     rows = [{**_shared_values(wish, found, flavor, image), "id": key, "name": name} for name, key in ids.items()]
+    for name, boot in volumes.begin(conn, wish, found, names).items():
+        row = rows[names.index(name)]
+        row["spec"] = {**row["spec"], "boot": boot}
     placed = _place(conn, wish, found.server_group, rows)
     instances.create_many(conn, [{**row, "host_id": placed[row["id"]].host_id} for row in rows])
     instances.begin_actions(conn, list(ids.values()), "create", request.conductor.actor)
     _give_ports(conn, wish, found, placed)
+    for row in rows:
+        volumes.claim(conn, found, row, placed[row["id"]].host)
     return {key: one.explanation for key, one in placed.items()}
 
 
@@ -131,6 +144,7 @@ def _settle(conn: Any, wish: Wanted, record: Mapping[str, Any]) -> Mapping[str, 
     placed = _place(conn, wish, group, [record])[record["id"]]
     records.update(conn, cell.instances, record["id"], host_id=placed.host_id)
     ports.move(conn, record["id"], placed.host)
+    rooms.rehost(conn, record["id"], placed.host)
     return placed.explanation
 
 
@@ -146,9 +160,10 @@ def _place(
 
 
 def _request_spec(conn: Any, wish: Wanted, group: Mapping[str, Any] | None, record: Mapping[str, Any]) -> Any:
+    flavor = record["flavor"]
     return placement.request_spec(
         conn,
-        flavor=record["flavor"],
+        flavor={**flavor, "disk": 0} if attachments.boot_of(record) else flavor,
         image=record["image"],
         group=group,
         hints=record["hints"] or {},
@@ -165,7 +180,7 @@ def _shared_values(wish: Wanted, found: Found, flavor: Mapping[str, Any], image:
         "project_id": found.project_id,
         "status": "BUILD",
         "flavor": {key: flavor[key] for key in OF_FLAVOR},
-        "image": {key: image[key] for key in _OF_IMAGE},
+        "image": {key: image.get(key) for key in _OF_IMAGE} if image else None,
         "key_name": found.keypair["name"] if found.keypair else None,
         "public_key": found.keypair["public_key"] if found.keypair else None,
         "userdata": wish.userdata,

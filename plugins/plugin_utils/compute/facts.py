@@ -26,6 +26,7 @@ MOST = {"vcpus": 1 << 16, "ram": 1 << 30, "disk": 1 << 30}  # threads, MiB, GiB:
 _WORD = re.compile(r"[A-Za-z0-9._:+()@/ -]{1,128}")
 _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _CODE = re.compile(r"[0-9a-f]{4,6}")
+_INITIATOR = re.compile(r"(?:iqn|eui|naa)\.[a-z0-9.:-]{1,219}")  # RFC 3720, in the form that targets compare
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,24 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
             about={
                 "hostname": _word(reply["hostname"]),
                 "datapath": _word(reply.get("datapath") or "none"),
+                **({"initiator": initiator(reply)} if reply.get("initiator") else {}),
                 "versions": {name: _word(reply["versions"][name]) for name in ("kernel", "libvirt", "qemu")},
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         text = f"{type(exc).__name__}: {exc}" if isinstance(exc, KeyError) else str(exc)
         raise BadReply(f"What {host} says of itself is not of the form agreed ({text[:200]}).", host=host) from exc
+
+
+def initiator(reply: Mapping[str, Any]) -> str | None:
+    """The name by which a host logs in to iSCSI targets.
+
+    :raises BadReply: it is none.
+    """
+    try:
+        return _matching(_INITIATOR, reply["initiator"]) if reply.get("initiator") else None
+    except ValueError as exc:
+        raise BadReply(f"A host does not log in to targets as {exc}.") from exc
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware, orders, seed
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import attachments, hardware, orders, seed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Conflict
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
@@ -34,12 +35,17 @@ def host_of(guest: orders.Guest) -> dict[str, Any]:
     return guest.host
 
 
-def spawn_operation(request: Request, wish: Wanted, guest: orders.Guest) -> dict[str, Any]:
-    """The operation that brings the guest to life on its host."""
+def spawn_operation(
+    request: Request, wish: Wanted, guest: orders.Guest, sources: Mapping[str, attachments.Source]
+) -> dict[str, Any]:
+    """The operation that brings the guest to life on its host.
+
+    :param sources: what each of its volumes is reached by, by the attachment's id.
+    """
     record = guest.record
     return {
         **hardware.spawn_operation(
-            domain_spec(request, guest),
+            domain_spec(request, guest, sources),
             generation=record["generation"],
             seed=_seed(guest) if record["config_drive"] else None,
             start=wish.state != "stopped",
@@ -49,10 +55,15 @@ def spawn_operation(request: Request, wish: Wanted, guest: orders.Guest) -> dict
     }
 
 
-def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
-    """The virtual hardware of the guest on its host."""
+def domain_spec(
+    request: Request, guest: orders.Guest, sources: Mapping[str, attachments.Source] | None = None
+) -> hardware.DomainSpec:
+    """The virtual hardware of the guest on its host; without ``sources`` as far as volumes do not matter."""
     record, host = guest.record, host_of(guest)
-    image, flavor = record["image"], record["flavor"]
+    image, flavor = record["image"] or {}, record["flavor"]
+    own = (
+        () if attachments.boot_of(record) else (hardware.Disk(size=flavor["disk"], image=_image(request, image, host)),)
+    )
     virt_types = host["virt_types"] or ["qemu"]
     return hardware.DomainSpec(
         id=guest.id,
@@ -62,16 +73,12 @@ def domain_spec(request: Request, guest: orders.Guest) -> hardware.DomainSpec:
         ram=flavor["ram"],
         virt_type="kvm" if "kvm" in virt_types else virt_types[0],
         arch=(host["cpu"] or {}).get("arch") or "x86_64",
-        disks=(
-            hardware.Disk(
-                size=flavor["disk"],
-                image=_image(request, image, host),
-            ),
-        ),
+        disks=own,
+        volumes=tuple(attachments.disk(each, sources[each.id]) for each in guest.volumes) if sources else (),
         nics=tuple(_nic(host, port) for port in guest.ports),
         seed=bool(record["config_drive"]),
         vnc_listen=host["address"],
-        image_properties=image["properties"] or {},
+        image_properties=image.get("properties") or {},
         extra_specs=flavor["extra_specs"] or {},
     )
 

@@ -35,6 +35,7 @@ PAPER: Record = {
 }
 NAMED = {"cpu": "vcpus", "ram": "ram", "disk": "disk"}  # a ratio's resource
 _FROM_HOST = ("identity", "address", "virt_types", "cpu", "numa", "pci_devices")
+_ABOUT = ("hostname", "datapath", "initiator", "versions")
 _PLAIN = ("id", "name", "state", "reason", "zone", *_FROM_HOST, "planned", "trusted", "seen_at")
 
 
@@ -112,6 +113,7 @@ def _shown(row: Mapping[str, Any], state: Mapping[str, Any], cell: str) -> Recor
         "limits": about.get("limits") or {},
         "hostname": about.get("hostname"),
         "datapath": about.get("datapath"),
+        "initiator": about.get("initiator"),
         "versions": about.get("versions") or {},
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
@@ -183,7 +185,7 @@ def _columns(
             values[key] = args[key]
     if found is None and cell["zone"]:
         values.setdefault("zone", cell["zone"])
-    about = {} if found is None else {key: found[key] for key in ("hostname", "datapath", "versions") if found[key]}
+    about = {} if found is None else {key: found[key] for key in _ABOUT if found[key]}
     if said is not None:
         told = {key: getattr(said, key) for key in _FROM_HOST}
         values = {**{key: value for key, value in told.items() if value is not None}, **values}

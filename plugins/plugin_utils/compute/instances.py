@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
@@ -20,9 +20,12 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
     compare,
     delete,
     entry,
+    leaving,
     orders,
+    planning,
+    volumes,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.planning import Plan
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted, wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, projects, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
@@ -30,27 +33,16 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     AlreadyExists,
     BackendFailed,
     Conflict,
+    NoValidHost,
     Timeout,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import backends
 
 POWER_OF = {"running": "running", "stopped": "shutdown"}
 POWER_FIRST = frozenset({"stopped", "rebooted"})  # a guest that is off lets go of a network that it holds on to
 LOOK_AGAIN = 0.5  # seconds between looks at an instance that another run is building
 FRESH_STARTS = 3  # times that a plan is made anew because parallel runs took the names
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a task will do. Check mode returns it, the real run carries it out."""
-
-    found: Found
-    missing: Sequence[str] = ()
-    unfinished: Sequence[orders.Guest] = ()
-    differing: Sequence[compare.Difference] = ()
-    marked: Sequence[orders.Guest] = ()
-    power: Sequence[orders.Guest] = ()
-    changes: Sequence[Change] = field(default_factory=tuple)
 
 
 def apply(request: Request) -> Outcome:
@@ -64,7 +56,7 @@ def apply(request: Request) -> Outcome:
     for attempt in range(1, FRESH_STARTS + 1):
         plan = _plan(request, wish)
         if request.check:
-            return _predicted(request, wish, plan)
+            return planning.predicted(request, wish, plan)
         try:
             said = _carry_out(request, wish, plan)
         except (AlreadyExists, Conflict):  # a parallel run made, or took over, an instance after we had looked
@@ -87,10 +79,11 @@ def _absent(request: Request, wish: Wanted) -> Outcome:
     with request.conductor.read() as conn:
         project = projects.resolve(conn, request.args["project"])
         existing = _existing(conn, project["id"], wish.names)
+        leaving.refuse(conn, orders.load(conn, [record["id"] for record in existing]))
     changes = [Change(record["name"], record["status"], None) for record in existing]
     if existing and not request.check:
         delete.remove(request, [record["id"] for record in existing], timeout=wish.timeout)
-    return Outcome(bool(existing), {}, changes, _header(wish))
+    return Outcome(bool(existing), {}, changes, planning.header(wish))
 
 
 def _plan(request: Request, wish: Wanted) -> Plan:
@@ -116,13 +109,14 @@ def _plan(request: Request, wish: Wanted) -> Plan:
     differing = [one for one in (compare.difference(wish, found, guest) for guest in settled) if one.changes]
     other = {one.guest.id for one in differing}
     marked = [
-        guest
-        for guest in settled
-        if guest.id not in other and any(port.record["status"] in change.MARKS for port in guest.ports)
+        guest for guest in settled if guest.id not in other and (planning.unsettled(guest) or planning.halfway(guest))
     ]
+    coming = {one.guest.id: one.volumes.attach for one in differing}
+    with request.conductor.read() as conn:
+        volumes.refuse(conn, wish, found, missing, coming)
     power = _power(request, wish, settled)
     plan = Plan(found, missing, unfinished, differing, marked, power)
-    return replace(plan, changes=_changes(wish, plan))
+    return replace(plan, changes=planning.changes(wish, plan))
 
 
 def _wait_for_others(request: Request, wish: Wanted, project_id: str) -> None:
@@ -164,52 +158,12 @@ def _power(request: Request, wish: Wanted, settled: Sequence[orders.Guest]) -> l
     ]
 
 
-def _changes(wish: Wanted, plan: Plan) -> list[Change]:
-    """The plan as a diff shows it. With several instances each change carries the instance's name."""
-
-    def of(name: str, what: str) -> str:
-        return f"{name}.{what}" if wish.counted else what
-
-    status = "SHUTOFF" if wish.state == "stopped" else "ACTIVE"
-    planned = [
-        Change(of(name, key), None, value) for name in plan.missing for key, value in _sketch(wish, plan, name).items()
-    ]
-    planned += [Change(of(guest.name, "status"), guest.record["status"], status) for guest in plan.unfinished]
-    for one in plan.differing:
-        planned += [replace(each, what=of(one.guest.name, each.what)) for each in one.changes]
-    planned += [Change(of(guest.name, "ports"), "unfinished", "finished") for guest in plan.marked]
-    if wish.state == "rebooted":
-        planned += [Change(of(guest.name, "power_state"), "running", "rebooted") for guest in plan.power]
-    else:
-        planned += [Change(of(guest.name, "status"), guest.record["status"], status) for guest in plan.power]
-    return planned
-
-
-def _sketch(wish: Wanted, plan: Plan, name: str) -> dict[str, Any]:
-    """What is known of an instance before it is booted."""
-    flavor, image = plan.found.flavor or {}, plan.found.image or {}
-    return {
-        "name": name,
-        "status": "SHUTOFF" if wish.state == "stopped" else "ACTIVE",
-        "flavor": flavor.get("name"),
-        "image": image.get("name"),
-        "networks": [plan.found.networks[nic.network]["name"] for nic in wish.nics or ()],
-        "metadata": dict(wish.metadata or {}),
-        "tags": list(wish.tags or ()),
-        "key_name": wish.key_name,
-    }
-
-
 def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Mapping[str, Any]:
     """Do what was planned; returns what the scheduler said, by instance id."""
     said: dict[str, Any] = {}
     if plan.missing or plan.unfinished:
         boot.expect(request, wish)
-        with request.conductor.transaction(lock="placement") as conn:
-            said.update(entry.resume(conn, wish, [guest.record for guest in plan.unfinished]))
-            if plan.missing:
-                said.update(entry.enter(conn, request, wish, plan.found, plan.missing))
-            fresh = _existing(conn, plan.found.project_id, wish.names)
+        said, fresh = _entered(request, wish, plan)
         ids = [record["id"] for record in fresh if record["status"] == "BUILD"]
         request.progress(f"1 plan     {', '.join(record['name'] for record in fresh if record['id'] in ids)}")
         _tell_placement(request, ids)
@@ -223,6 +177,24 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Mapping[str, Any]:
     if plan.power and wish.state not in POWER_FIRST:
         change.power(request, wish, plan.power)
     return said
+
+
+def _entered(request: Request, wish: Wanted, plan: Plan) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Steps 1 and 2. Before a boot volume has no place, storage hosts are asked what is new."""
+    made = bool(plan.missing and wish.boot_volume and wish.boot_volume.size)
+    if made:
+        backends.ensure(request)
+    for last in (not made, True):
+        try:
+            with request.conductor.transaction(lock="placement") as conn:
+                said = dict(entry.resume(conn, wish, [guest.record for guest in plan.unfinished]))
+                if plan.missing:
+                    said.update(entry.enter(conn, request, wish, plan.found, plan.missing))
+                return said, _existing(conn, plan.found.project_id, wish.names)
+        except NoValidHost:
+            if last or not backends.refresh(request).news:
+                raise
+    raise Conflict(f"No place was found for {wish.names[0]!r}.")
 
 
 def _tell_placement(request: Request, ids: Sequence[str]) -> None:
@@ -246,37 +218,7 @@ def _outcome(request: Request, wish: Wanted, plan: Plan, said: Mapping[str, Any]
     values: dict[str, Any] = {"instance": rows[0]}
     if wish.counted:
         values["instances"] = rows
-    return Outcome(bool(plan.changes), values, plan.changes, _header(wish))
-
-
-def _predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
-    """What check mode returns: the instances that are there, as they will be, and a sketch of those to come."""
-    with request.conductor.read() as conn:
-        shown = {row["name"]: row for row in instances.describe(conn, plan.found.project_id, wish.names)}
-    for one in plan.differing:
-        shown[one.guest.name].update(one.values)
-        shown[one.guest.name].update({c.what: c.after for c in one.changes if c.what == "security_groups"})
-    for guest in [*plan.power, *plan.unfinished]:
-        shown[guest.name]["status"] = compare.STATUS_OF.get(wish.state, "ACTIVE")
-        shown[guest.name]["power_state"] = "shutdown" if wish.state == "stopped" else "running"
-    shown |= {row["id"]: row for row in shown.values()}
-    rows = [shown.get(name) or _foreseen(wish, plan, name) for name in wish.names]
-    values: dict[str, Any] = {"instance": rows[0]}
-    if wish.counted:
-        values["instances"] = rows
-    return Outcome(bool(plan.changes), values, plan.changes, _header(wish))
-
-
-def _foreseen(wish: Wanted, plan: Plan, name: str) -> dict[str, Any]:
-    """An instance to come in the form of one that is there, so that what reads the result works in check mode too."""
-    flavor, image = catalog.for_boot(wish, plan.found)
-    whole = {
-        **_sketch(wish, plan, name),
-        "power_state": "shutdown" if wish.state == "stopped" else "running",
-        "flavor": {key: flavor[key] for key in entry.OF_FLAVOR},
-        "image": {key: image[key] for key in ("id", "name")},
-    }
-    return {key: value for key, value in whole.items() if key != "networks"}
+    return Outcome(bool(plan.changes), values, plan.changes, planning.header(wish))
 
 
 def _existing(conn: Any, project_id: str, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -285,7 +227,3 @@ def _existing(conn: Any, project_id: str, names: Sequence[str]) -> list[dict[str
     if not rows and len(names) == 1:
         rows = records.listing(conn, cell.instances, project_id=project_id, id=names[0])
     return sorted(rows, key=lambda row: names.index(row["name"]) if row["name"] in names else 0)
-
-
-def _header(wish: Wanted) -> str:
-    return f"instance {wish.names[0]}" if len(wish.names) == 1 else f"instances {wish.names[0]} to {wish.names[-1]}"

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import attachments
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.attachments import Attachment
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, network
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import ports as wire
@@ -41,11 +43,12 @@ class Port:
 
 @dataclass(frozen=True)
 class Guest:
-    """An instance, the host that its record names (None while it has none) and its ports in order."""
+    """An instance, the host that its record names (None while it has none), its ports in order and its volumes."""
 
     record: Record
     host: Record | None
     ports: tuple[Port, ...]
+    volumes: tuple[Attachment, ...] = ()
 
     @property
     def id(self) -> str:
@@ -56,6 +59,11 @@ class Guest:
     def name(self) -> str:
         """Name of the instance."""
         return str(self.record["name"])
+
+    @property
+    def boot_volume(self) -> Attachment | None:
+        """What it boots from, where that is a volume that it has."""
+        return next((each for each in self.volumes if each.boots and not each.going), None)
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,14 @@ def load(conn: Any, ids: Sequence[str]) -> list[Guest]:
     host_ids = {row["host_id"] for row in instances.values() if row["host_id"]}
     hosts = {row["id"]: row for row in _rows(conn, cell.hosts, cell.hosts.c.id, host_ids)}
     ports = _ports(conn, list(instances))
+    volumes = attachments.load(conn, list(instances))
     return [
-        Guest(instances[key], hosts.get(instances[key]["host_id"]), tuple(ports.get(key, ())))
+        Guest(
+            instances[key],
+            hosts.get(instances[key]["host_id"]),
+            tuple(ports.get(key, ())),
+            tuple(volumes.get(key, ())),
+        )
         for key in ids
         if key in instances
     ]

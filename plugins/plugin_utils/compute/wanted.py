@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.names import label
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.wanted import LARGEST
 
 MOST_AT_ONCE = 1000  # instances of one task: one transaction, and one message to each host
 
@@ -24,6 +25,21 @@ class Nic:
     fixed_ip: str | None = None
     mac_address: str | None = None
     security_groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BootVolume:
+    """What to boot from instead of a disk on the host: a volume that is there, or one made from the image."""
+
+    volume: str | None = None
+    size: int | None = None
+    volume_type: str | None = None
+    delete_on_termination: bool | None = None
+
+    @property
+    def goes(self) -> bool:
+        """Whether it goes with the instance: one that is made for it does, unless said."""
+        return self.volume is None if self.delete_on_termination is None else self.delete_on_termination
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,8 @@ class Wanted:
     config_drive: bool | None
     wait: bool
     timeout: int
+    volumes: tuple[str, ...] | None = None
+    boot_volume: BootVolume | None = None
 
 
 def wanted(args: Mapping[str, Any]) -> Wanted:
@@ -77,6 +95,8 @@ def wanted(args: Mapping[str, Any]) -> Wanted:
         config_drive=args.get("config_drive"),
         wait=args["wait"],
         timeout=args["timeout"],
+        volumes=_optional_tuple(args.get("volumes")),
+        boot_volume=_boot_volume(args.get("boot_volume"), args.get("image")),
     )
 
 
@@ -103,6 +123,23 @@ def _nics(args: Mapping[str, Any], count: int) -> tuple[Nic, ...] | None:
     if count > 1 and any(nic.fixed_ip or nic.mac_address for nic in nics):
         raise BadInput("fixed_ip and mac_address name one port; they cannot go with a count above 1.")
     return nics
+
+
+def _boot_volume(given: Mapping[str, Any] | None, image: str | None) -> BootVolume | None:
+    if given is None:
+        return None
+    made = BootVolume(**{key: given.get(key) for key in ("volume", "size", "volume_type", "delete_on_termination")})
+    if (made.volume is None) == (made.size is None):
+        raise BadInput("boot_volume takes either volume, which exists, or size, to make one from the image.")
+    if made.size is not None and not 1 <= made.size <= LARGEST:
+        raise BadInput(f"boot_volume.size is {made.size}; it must be from 1 to {LARGEST} GiB.")
+    if made.size is not None:
+        return made
+    if made.volume_type is not None:
+        raise BadInput("boot_volume.volume_type goes with boot_volume.size; a volume that exists has its type.")
+    if image is not None:
+        raise BadInput("boot_volume.volume has what it boots; leave image out.")
+    return made
 
 
 def _optional_tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Instances as users see them: five queries, however many there are."""
+"""Instances as users see them: six queries, however many there are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def describe(
     addresses = _addresses(conn, project_id, chosen)
     groups = _groups(conn, project_id, chosen)
     cells = _cells(conn, project_id, chosen)
-    return [_shown(row, mine[row["id"]], addresses, groups, cells) for row in rows]
+    volumes = _volumes(conn, project_id, chosen)
+    return [{**_shown(row, mine[row["id"]], addresses, groups, cells), "volumes": volumes[row["id"]]} for row in rows]
 
 
 def _shown(
@@ -76,7 +77,6 @@ def _shown(
         "access_ipv4": next((entry["addr"] for entry in every if entry["version"] == 4), ""),
         "access_ipv6": next((entry["addr"] for entry in every if entry["version"] == 6), ""),
         "security_groups": sorted({name for port in ports for name in groups[port["id"]]}),
-        "volumes": [],
         "metadata": row["metadata"] or {},
         "tags": row["tags"] or [],
     }
@@ -141,6 +141,21 @@ def _groups(conn: sa.Connection, project_id: str | None, chosen: list[str] | Non
     query = _of(query.join(ports, links.c.port_id == ports.c.id), ports, project_id, chosen)
     for row in conn.execute(query).mappings():
         found[row["port_id"]].append(row["name"])
+    return found
+
+
+def _volumes(conn: sa.Connection, project_id: str | None, ids: list[str] | None) -> defaultdict[str, list[Record]]:
+    """The volumes that each instance has or is getting, by device: what it boots from comes first."""
+    held, volumes = cloud.volume_attachments, cloud.volumes
+    columns = (held.c.instance_id, held.c.device, volumes.c.id, volumes.c.name)
+    query = sa.select(*columns).join_from(held, volumes).where(held.c.status != "detaching").order_by(held.c.device)
+    if ids is not None:
+        query = query.where(held.c.instance_id.in_(ids))
+    elif project_id is not None:
+        query = query.where(volumes.c.project_id == project_id)
+    found: defaultdict[str, list[Record]] = defaultdict(list)
+    for row in conn.execute(query).mappings():
+        found[row["instance_id"]].append({key: row[key] for key in ("id", "name", "device")})
     return found
 
 

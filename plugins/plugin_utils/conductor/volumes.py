@@ -150,6 +150,31 @@ def attach(
     return made
 
 
+def may_attach(conn: sa.Connection, volume_id: str, instance_id: str | None = None) -> None:
+    """Whether an instance, or one that is yet to come, could have the volume now. Writes nothing.
+
+    :raises InUse: as :func:`attach` would.
+    """
+    held = records.listing(conn, tables.volume_attachments, volume_id=volume_id)
+    if instance_id is None or all(row["instance_id"] != instance_id for row in held):
+        _free(conn, records.get(conn, tables.volumes, volume_id), held)
+
+
+def rehost(conn: sa.Connection, instance_id: str, host: str) -> None:
+    """The instance is on another host now, which is to have its volumes; the one before has them no more."""
+    table = tables.volume_attachments
+    for row in records.listing(conn, table, instance_id=instance_id):
+        if row["host"] != host:
+            # A new generation, so that nothing that was meant for the host before is done any more.
+            records.update(conn, table, row["id"], host=host, status="attaching")
+            records.update(conn, tables.volumes, row["volume_id"])
+
+
+def keep(conn: sa.Connection, attachment_id: str, *, goes: bool) -> None:
+    """Say whether the volume goes with the instance."""
+    records.update(conn, tables.volume_attachments, attachment_id, delete_on_termination=goes)
+
+
 def attached(conn: sa.Connection, attachment_id: str) -> Record:
     """The guest has the volume."""
     table = tables.volume_attachments

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.devices import device_names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.domain import domain_xml, interface_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.operation import spawn_operation
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import Options, options
@@ -24,6 +25,7 @@ __all__ = [
     "Nic",
     "Options",
     "VolumeDisk",
+    "device_names",
     "domain_xml",
     "interface_xml",
     "options",

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is let in to a volume: the host of the instance that has it, by name and secret, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.attachments import Attachment, Source
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders as storage
+
+Failures = dict[str, CloudError]  # by instance id
+Sources = dict[str, Source]  # by attachment id
+Held = tuple[orders.Guest, Attachment]
+
+
+def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources, Failures]:
+    """Have storage hosts let in the hosts of these guests, and nobody else; one call to each.
+
+    Returns what the volumes are reached by, and what failed.
+    """
+    names, unnamed = _initiators(request, [guests.host_of(guest)["name"] for guest, _each in held])
+    listed, owners, failed = [], {}, Failures()
+    for guest, each in held:
+        host = guests.host_of(guest)["name"]
+        if host in unnamed:
+            failed[guest.id] = unnamed[host]
+            continue
+        owners[each.id] = guest.id
+        about = {"user": each.volume.id, "secret": each.volume.record["secret"]}
+        if each.volume.record["multiattach"]:
+            about["shared"] = True
+        listed.append(replace(each.volume.order("export", initiator=names[host], **about), owner=each.id))
+    answers = storage.carry(request, listed, timeout=timeout)
+    sources: Sources = {
+        key: {name: value for name, value in results[0].items() if name not in ("ok", "changed")}
+        for key, results in answers.results.items()
+        if key not in answers.failed
+    }
+    return sources, failed | {owners[key]: error for key, error in answers.failed.items()}
+
+
+def _initiators(request: Request, hosts: Sequence[str]) -> tuple[dict[str, str], dict[str, CloudError]]:
+    """By which names compute hosts log in: as recorded, else as they say; and those of whom nobody knows it."""
+    if not hosts:
+        return {}, {}
+    with request.conductor.read() as conn:
+        rows = records.listing(conn, cell.hosts, name=sorted(set(hosts)))
+    found = {row["name"]: (row["facts"] or {}).get("initiator") for row in rows}
+    unknown = sorted({host for host in hosts if not found.get(host)})
+    calls = [Call(host, "compute_backend", [{"op": "discover"}], timeout=120) for host in unknown]
+    failed: dict[str, CloudError] = {}
+    for reply in request.rpc.map(calls) if calls else []:
+        try:
+            found[reply.host] = facts.initiator(request.rpc.results(reply)[0])
+        except CloudError as exc:
+            failed[reply.host] = exc
+    for host in {*hosts} - {*failed}:
+        if not found.get(host):
+            failed[host] = BackendFailed(f"{host} does not say by which initiator name it logs in.", host=host)
+    return {host: str(name) for host, name in found.items() if name}, failed
+
+
+def evict(request: Request, crowd: Sequence[orders.Guest], unclear: Mapping[str, Sequence[str]]) -> Failures:
+    """Shut the volumes of instances whose host failed, before another host is let in.
+
+    :param unclear: hosts that may still run the guest, by instance id; their storage host alone can keep them out.
+    Returns, by instance id, why another host must not have them.
+    """
+    failed = close(request, [(guest, each) for guest in crowd for each in guest.volumes], 60)
+    for guest in crowd:
+        loose = [each.name for each in guest.volumes if not each.fenced]
+        if loose and guest.id in unclear:
+            failed[guest.id] = BackendFailed(
+                f"{', '.join(unclear[guest.id])} may still run the guest, and nothing keeps it off volume {loose[0]!r}."
+            )
+    return failed
+
+
+def close(request: Request, held: Sequence[Held], timeout: int) -> Failures:
+    """Have storage hosts shut out whom they let in for these; returns what could not be confirmed."""
+    listed, owners, failed = [], {}, Failures()
+    for guest, each in held:
+        owners[each.id] = guest.id
+        if not each.others:  # nobody at all is let in any more
+            listed.append(replace(each.volume.order("unexport"), owner=each.id))
+        elif all(row["host"] != each.record["host"] for row in each.others):
+            names, unnamed = _initiators(request, [each.record["host"]])
+            if unnamed:
+                failed[guest.id] = unnamed[each.record["host"]]
+            else:
+                order = each.volume.order("unexport", initiator=names[each.record["host"]])
+                listed.append(replace(order, owner=each.id))
+    answers = storage.carry(request, listed, timeout=timeout)
+    return failed | {owners[key]: error for key, error in answers.failed.items()}
