@@ -116,7 +116,7 @@ class Host:
 
     def snapshot(self, driver: Driver, op: Operation) -> Result:
         """Keep what the volume holds now."""
-        name, source = named("snapshot", op["id"]), named("volume", op["volume"])
+        name, source = named("snap", op["id"]), named("volume", op["volume"])
         _there(driver, source)
         missing = driver.size(name) is None
         if missing and not self.ctx.check_mode:
@@ -125,7 +125,7 @@ class Host:
 
     def snapshot_absent(self, driver: Driver, op: Operation) -> Result:
         """Have the snapshot no more."""
-        name = named("snapshot", op["id"])
+        name = named("snap", op["id"])
         if self.ctx.check_mode:
             return {"changed": driver.size(name) is not None}
         return {"changed": driver.delete(name)}
@@ -212,9 +212,9 @@ def _origin(driver: Driver, source: dict[str, Any]) -> str | None:
     """What of the same backend the new volume is a copy of."""
     if not source or "backend" in source:
         return None
-    for kind in ("snapshot", "volume"):
+    for kind, prefix in (("snapshot", "snap"), ("volume", "volume")):
         if kind in source:
-            name = named(kind, source[kind])
+            name = named(prefix, source[kind])
             _there(driver, name)
             return name
     return None

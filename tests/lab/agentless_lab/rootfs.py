@@ -155,6 +155,8 @@ NOT_IN_CONTAINERS = [
 
 # Of the above, what a whole machine has use for.
 IN_MACHINES = frozenset({"blk-availability.service", "dm-event.socket", "lvm2-lvmpolld.socket"})
+# Left to roles like the services above, and in machines alone.
+OFF_IN_MACHINES = ["nfs-server.service", "rpcbind.service", "rpcbind.socket", "nfs-client.target"]
 
 SEED_UNIT = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -220,7 +222,9 @@ done < /proc/self/mounts
 
 def key(flavor: str, *more: object) -> str:
     """Name a root filesystem, or what is made of one, by everything that decides what is in it."""
-    machine = [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, sorted(IN_MACHINES)] if flavor == "machine" else []
+    machine = (
+        [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, sorted(IN_MACHINES), OFF_IN_MACHINES] if flavor == "machine" else []
+    )
     recipe = json.dumps(
         [
             *machine,
@@ -328,6 +332,7 @@ def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
 def _configure(root: Path, flavor: str) -> None:
     """Turn a fresh Debian tree into a test host that waits for roles."""
     unwanted = {*LEFT_TO_ROLES, *NOT_IN_CONTAINERS} - (IN_MACHINES if flavor == "machine" else set())
+    unwanted |= set(OFF_IN_MACHINES) if flavor == "machine" else set()
     for unit in sorted(unwanted):
         run(["systemctl", f"--root={root}", "--quiet", "disable", unit], check=False)
     if flavor == "machine":
