@@ -27,8 +27,8 @@ INTERFACE: dict[str, str] = {
     "host": "name cell zone aggregates allocation_ratios reserved reason resources",
     "image": "name filename uri checksum disk_format container_format kernel ramdisk min_disk min_ram properties "
     "visibility protected tags",
-    "instance": "name count flavor image networks nics security_groups key_name userdata metadata tags server_group "
-    "scheduler_hints zone host config_drive wait timeout",
+    "instance": "name count flavor image boot_volume volumes networks nics security_groups key_name userdata metadata "
+    "tags server_group scheduler_hints zone host config_drive wait timeout",
     "keypair": "name public_key",
     "network": "name subnets mtu external shared port_security_enabled",
     "project": "name quota",

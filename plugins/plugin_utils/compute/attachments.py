@@ -65,9 +65,9 @@ class Attachment:
 
     @property
     def fenced(self) -> bool:
-        """Whether its storage host can shut a compute host out; where volumes have no export, nobody can."""
+        """Whether its storage host can shut one compute host out; where only addresses are trusted, it cannot."""
         backend = self.volume.backend or {}
-        return bool((backend.get("capabilities") or {}).get("protocol", "iscsi") == "iscsi")
+        return bool((backend.get("capabilities") or {}).get("protocol", "iscsi") in ("iscsi", "rbd"))
 
     @property
     def others(self) -> list[Record]:
@@ -175,19 +175,17 @@ def boot_of(record: Mapping[str, Any]) -> Record | None:
 
 def disk(held: Attachment, source: Source) -> hardware.VolumeDisk:
     """The disk that the guest gets."""
-    about = dict(source)
     record, qos = held.volume.record, dict((held.type or {}).get("qos") or {})
     tuning = {key: qos.pop(key) for key in _TUNING if key in qos}
-    # Where it is reached without an export of its own, user and key are the backend's.
-    login = {"user": about.pop("user", held.volume.id), "secret": about.pop("secret", record["secret"])}
     return hardware.VolumeDisk(
         id=held.volume.id,
         device=held.device,
-        source=about,
+        source=dict(source),
+        user=held.volume.id,
+        secret=record["secret"],
         boot_index=held.record["boot_index"],
         iotune={key: int(value) for key, value in qos.items() if value},
         multiattach=bool(record["multiattach"]),
-        **login,
         **tuning,
     )
 

@@ -26,7 +26,7 @@ MOST = {"vcpus": 1 << 16, "ram": 1 << 30, "disk": 1 << 30}  # threads, MiB, GiB:
 _WORD = re.compile(r"[A-Za-z0-9._:+()@/ -]{1,128}")
 _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _CODE = re.compile(r"[0-9a-f]{4,6}")
-_INITIATOR = re.compile(r"(?:iqn|eui|naa)\.[a-z0-9.:-]{1,219}")  # RFC 3720, in the form that targets compare
+_INITIATOR = re.compile(r"(?:iqn|eui|naa)\.[A-Za-z0-9.:_-]{1,219}")
 
 
 @dataclass(frozen=True)

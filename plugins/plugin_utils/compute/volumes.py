@@ -132,7 +132,7 @@ def mark(conn: Any, guest: orders.Guest, differing: attachments.Differing) -> No
         volumes.detaching(conn, each.id)
     for key, goes in (differing.keep or {}).items():
         volumes.keep(conn, key, goes=goes)
-    taken = [each.device for each in guest.volumes]
+    taken = [each.device for each in guest.volumes if not each.going]  # what was going has gone by now
     _attach(conn, guest.record, guests.host_of(guest)["name"], differing.attach, taken)
 
 
