@@ -12,8 +12,8 @@ module: image
 short_description: Register disk images that instances are booted from
 version_added: 0.1.0
 description:
-  - The controller takes the file or fetches it, verifies its checksum, sees that it is what it is said to be, and
-    copies it to an image store, from where compute hosts fetch it by its digest.
+  - A file of the controller is copied to an image store, which also fetches what is at an address. Its checksum is
+    verified and it is seen to be what it is said to be; then compute hosts fetch it from there by its digest.
   - A host of the inventory group C(cloud_image) is a store. An image may be in several; a host that needs it asks the
     one in its own zone first, then the others in the order of O(stores), until one has it.
   - An image is refused, and nothing stored, if its format is not the one given, or if it leads to other files
@@ -47,7 +47,12 @@ options:
     type: str
   uri:
     description:
-      - An HTTP or HTTPS address that the controller fetches, following at most five redirects, without a proxy.
+      - An HTTP or HTTPS address that the first of the image's stores fetches, following at most five redirects,
+        without a proxy. Where stores have no way there, fetch the file to the controller and give O(filename).
+      - The store fetches in the background. The task looks on and says every few seconds how far it is (with C(-v), or
+        where the variable C(agentless_progress) is true). If the controller dies, the store goes on, and the task run
+        again joins.
+      - A download ends after 60 seconds without a byte, and where the store would have less than 1 GiB left.
       - Where the image exists already, nothing is fetched, and only O(checksum) is compared.
     type: str
   instance:
@@ -63,7 +68,7 @@ options:
     type: str
   allow_local_uri:
     description:
-      - Whether O(uri) and its redirects may lead to the controller itself (loopback), to addresses of its own link
+      - Whether O(uri) and its redirects may lead to the store that fetches it (loopback), to addresses of its own link
         (169.254.0.0/16, fe80::/10) or to a metadata service of a cloud.
     type: bool
     default: false

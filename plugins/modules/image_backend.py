@@ -14,7 +14,8 @@ version_added: 0.1.0
 description:
   - Runs on hosts of the group C(cloud_image), called by the action plugins of this collection. It is not meant for
     playbooks.
-  - Serves C(offer), C(store), C(fetch), C(remove), C(present) and C(verify).
+  - Serves C(offer), C(store), C(fetch), C(remove), C(present), C(verify), C(import_begin), C(import_status),
+    C(import_read), C(import_keep) and C(import_absent).
   - A content is stored only if its digest and size are those announced, under its digest as its name, and never
     written again.
 author:
@@ -74,7 +75,7 @@ results:
 """
 
 from ansible_collections.agentless.cloud.plugins.module_utils import backend
-from ansible_collections.agentless.cloud.plugins.module_utils.image import store
+from ansible_collections.agentless.cloud.plugins.module_utils.image import imports, store
 
 OPERATIONS: dict[str, backend.Handler] = {
     "offer": store.offer,
@@ -83,12 +84,17 @@ OPERATIONS: dict[str, backend.Handler] = {
     "remove": store.remove,
     "present": store.present,
     "verify": store.verify,
+    "import_begin": imports.begin,
+    "import_status": imports.status,
+    "import_read": imports.read,
+    "import_keep": imports.keep,
+    "import_absent": imports.discard,
 }
 
 
 def main() -> None:
     """Serve one call."""
-    backend.main(OPERATIONS, reading=frozenset({"present", "verify"}))
+    backend.main(OPERATIONS, reading=frozenset({"present", "verify", "import_status", "import_read"}))
 
 
 if __name__ == "__main__":

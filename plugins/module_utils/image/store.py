@@ -32,32 +32,32 @@ _BLOCK = 1 << 20
 
 def offer(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: whether the content is here; if not, be ready to receive it."""
-    target = _target(ctx, op)
-    if _size(target) == op["size"]:
-        _clear(ctx, op)
+    target = path_of(ctx, op)
+    if size_of(target) == op["size"]:
+        clear(ctx, op)
         return {"present": True}
     if not ctx.check_mode:
-        _prepare(ctx)
-        _sweep(_incoming(ctx))
+        prepare(ctx)
+        _sweep(drafts(ctx))
         _room(ctx, op["size"], copies=2)  # what arrives, and its measured copy
     return {"present": False}
 
 
 def store(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: give a file that has arrived its name, if it is what was sent; otherwise leave nothing of it."""
-    target = _target(ctx, op)
+    target = path_of(ctx, op)
     answer = {"checksum": op["checksum"], "size": op["size"]}
-    if _size(target) == op["size"]:
+    if size_of(target) == op["size"]:
         _discard(op["path"])
         return {"changed": False, **answer}
-    _prepare(ctx)
-    draft = os.path.join(_incoming(ctx), f"{uuid.uuid4()}.part")
+    prepare(ctx)
+    draft = os.path.join(drafts(ctx), f"{uuid.uuid4()}.part")
     try:
         ctx.effect("store")
         _measured(op, draft, target)
         os.rename(draft, target)
-        _settle(os.path.dirname(target))
-        _clear(ctx, op)
+        settle(os.path.dirname(target))
+        clear(ctx, op)
     finally:
         _forget(draft)
         _discard(op["path"])
@@ -66,20 +66,20 @@ def store(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
 
 def present(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: whether the content is here, by its name and size; :func:`verify` reads it through."""
-    return {"present": _size(_target(ctx, op)) == op["size"]}
+    return {"present": size_of(path_of(ctx, op)) == op["size"]}
 
 
 def fetch(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: get a content from another store that has it, and give it its name if it is what was said."""
-    target = _target(ctx, op)
-    if _size(target) == op["size"]:
+    target = path_of(ctx, op)
+    if size_of(target) == op["size"]:
         return {"changed": False}
     if ctx.check_mode:
         return {"changed": True}
-    _prepare(ctx)
-    _sweep(_incoming(ctx))
+    prepare(ctx)
+    _sweep(drafts(ctx))
     _room(ctx, op["size"], copies=1)
-    draft = os.path.join(_incoming(ctx), f"{_uuid(op['id'])}.{uuid.uuid4()}")
+    draft = os.path.join(drafts(ctx), f"{image_id(op['id'])}.{uuid.uuid4()}")
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         ctx.effect("fetch")
@@ -87,7 +87,7 @@ def fetch(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         os.fchmod(handle, 0o644)
         os.fsync(handle)
         os.rename(draft, target)
-        _settle(os.path.dirname(target))
+        settle(os.path.dirname(target))
     finally:
         os.close(handle)
         _forget(draft)
@@ -96,18 +96,18 @@ def fetch(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
 
 def remove(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: have a content gone, and what a broken upload of it left."""
-    target = _target(ctx, op)
+    target = path_of(ctx, op)
     there = os.path.lexists(target)
     if there and not ctx.check_mode:
         ctx.effect("remove")
         _forget(target)
-    _clear(ctx, op)
+    clear(ctx, op)
     return {"changed": there}
 
 
 def verify(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: read a stored content through and say whether it still is what its name says."""
-    target = _target(ctx, op)
+    target = path_of(ctx, op)
     if not os.path.exists(target):
         return {"present": False, "intact": False}
     handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -161,27 +161,30 @@ def _digest(op: dict[str, Any]) -> str:
     return found.group(1)
 
 
-def _target(ctx: Context, op: dict[str, Any]) -> str:
+def path_of(ctx: Context, op: dict[str, Any]) -> str:
+    """Where a content has its name, or will have."""
     return os.path.join(ctx.state_dir, "image-store", "sha256", _digest(op))
 
 
-def _incoming(ctx: Context) -> str:
+def drafts(ctx: Context) -> str:
+    """Where contents arrive."""
     return os.path.join(ctx.state_dir, "image-store", "incoming")
 
 
-def _uuid(text: Any) -> str:
+def image_id(text: Any) -> str:
+    """The UUID of an image; anything else is refused, so that no path can be smuggled in."""
     try:
         return str(uuid.UUID(text))
     except (ValueError, AttributeError, TypeError) as exc:
         raise BackendError(f"{text!r} is not the UUID of an image.") from exc
 
 
-def _prepare(ctx: Context) -> None:
+def prepare(ctx: Context) -> None:
     """The store's directories, with the modes that the role gives them: nginx passes through, and lists nothing."""
     root = os.path.join(ctx.state_dir, "image-store")
     for path, mode in ((ctx.state_dir, 0o711), (root, 0o711), (os.path.join(root, "sha256"), 0o711)):
         os.makedirs(path, mode=mode, exist_ok=True)
-    os.makedirs(_incoming(ctx), mode=0o700, exist_ok=True)
+    os.makedirs(drafts(ctx), mode=0o700, exist_ok=True)
 
 
 def _room(ctx: Context, size: int, *, copies: int) -> None:
@@ -198,14 +201,14 @@ def _sweep(incoming: str) -> None:
                 os.unlink(entry.path)
 
 
-def _clear(ctx: Context, op: dict[str, Any]) -> None:
+def clear(ctx: Context, op: dict[str, Any]) -> None:
     """Remove what broken uploads of this image left. One that is still under way finds its content stored."""
-    image = _uuid(op["id"])
-    if ctx.check_mode or not os.path.isdir(_incoming(ctx)):
+    image = image_id(op["id"])
+    if ctx.check_mode or not os.path.isdir(drafts(ctx)):
         return
-    for name in os.listdir(_incoming(ctx)):
+    for name in os.listdir(drafts(ctx)):
         if name.startswith(f"{image}."):
-            _forget(os.path.join(_incoming(ctx), name))
+            _forget(os.path.join(drafts(ctx), name))
 
 
 def _discard(path: str) -> None:
@@ -216,7 +219,8 @@ def _discard(path: str) -> None:
             os.rmdir(os.path.dirname(path))
 
 
-def _size(path: str) -> int | None:
+def size_of(path: str) -> int | None:
+    """The size of a file, None where there is none."""
     try:
         return os.stat(path, follow_symlinks=False).st_size
     except FileNotFoundError:
@@ -228,7 +232,7 @@ def _forget(path: str) -> None:
         os.unlink(path)
 
 
-def _settle(directory: str) -> None:
+def settle(directory: str) -> None:
     """Make a rename last through a power cut."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

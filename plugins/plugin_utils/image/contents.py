@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The content of a new image, measured and judged on the controller: a file, an address, or the disk of an instance.
+"""The content of a new image, judged by the controller: a file, what is at an address, or the disk of an instance.
 
 An instance's disk goes over the two connections that are there, from its host to the controller and on to the store:
 hosts neither log in to each other nor offer each other files.
@@ -23,7 +23,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import source, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import imports, source, store
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import DEADLINE, Call
@@ -93,13 +93,18 @@ def opened(
         return nullcontext(measured)
     if origin is not None:
         return _exported(request, record, origin)
-    return source.remote(
-        str(wish.uri),
-        declared=record["disk_format"],
-        expected=wish.checksum,
-        allow_local=wish.allow_local_uri,
-        progress=request.progress,
-    )
+    return imports.fetched(request, wish, record)
+
+
+def deliver(request: Request, keeper: str, record: Record, content: Content) -> None:
+    """Have the content under its name in the first store.
+
+    :raises CloudError: the store was not reached, or does not have what was sent.
+    """
+    if content.held is None:
+        store.push(request, keeper, record, content.path)
+    else:
+        imports.keep(request, keeper, record)
 
 
 @contextmanager

@@ -37,9 +37,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outco
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import (
     contents,
     copies,
+    imports,
     ledger,
     source,
-    store,
     stores,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
@@ -213,6 +213,8 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
     if not plan.stores:
         return _change(request, wish, plan)
     values = {**plan.values, "disk_format": plan.disk_format}
+    if wish.uri is not None:
+        values |= imports.pending(plan.found, plan.keepers[0])
     record = ledger.queue(request, plan.project_id, wish.name, plan.found, values)
     try:
         with contents.opened(request, wish, record, measured=plan.content, origin=plan.origin) as content:
@@ -220,13 +222,13 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
             if record["checksum"] not in (None, content.checksum):  # what a killed run may have stored for this record
                 copies.clear(request, record, ledger.unshared(request, record, stores.places(record)))
             record = ledger.save(request, record, content, plan.keepers)
-            store.push(request, plan.keepers[0], record, content.path)
+            contents.deliver(request, plan.keepers[0], record, content)
     except ImageRefused:
         ledger.forget(request, record, ledger.UNFINISHED)
         raise
-    except CloudError:
+    except CloudError as exc:
         # What is on the image host is not known then: a record that says so stays, one without content does not.
-        if record["status"] == "queued":
+        if record["status"] == "queued" and not (wish.uri and isinstance(exc, imports.UNKNOWN)):
             ledger.forget(request, record, {"queued"})
         raise
     return copies.settle(request, ledger.activate(request, record), plan.keepers)
@@ -253,6 +255,8 @@ def _absent(request: Request, wish: Wanted, header: str) -> Outcome:
     if not request.check:
         last = ledger.condemn(request, found, _removable)
         if last is not None:
+            if last["checksum"] is None:
+                imports.clear(request, last, stores.places(last))
             copies.clear(request, last, ledger.unshared(request, last, stores.places(last)))
         ledger.forget(request, found, {"deleting"})
     return Outcome(True, {"image": None}, changes, header)

@@ -2,36 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where an image's content comes from: a file of the controller, or an address."""
+"""The content of an image that is a file of the controller."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ImageRefused
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch, inspect
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import inspect
 
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file of the controller that has been looked at.
+    """A file that has been looked at.
 
+    :param path: where it lies on the controller.
     :param virtual_size: the size that a guest would see.
+    :param held: the store that has it already, without a name.
     """
 
     path: str
     checksum: str
     size: int
     virtual_size: int
+    held: str | None = None
 
 
 def local(path: str, *, declared: str, expected: str | None) -> Content:
@@ -43,7 +45,7 @@ def local(path: str, *, declared: str, expected: str | None) -> Content:
     with _opened(path) as stream:
         before = _state(stream)
         checksum, size = _measured(stream)
-        _agree(checksum, expected)
+        agree(checksum, expected)
         virtual = inspect.judge(stream, declared, size)
         if _state(stream) != before:
             raise ImageRefused(f"{path} changed while it was read. Nothing was stored.")
@@ -57,23 +59,6 @@ def checksum_of(path: str) -> str:
     """
     with _opened(path) as stream:
         return _measured(stream)[0]
-
-
-@contextmanager
-def remote(
-    uri: str, *, declared: str, expected: str | None, allow_local: bool, progress: Callable[[str], None]
-) -> Iterator[Content]:
-    """What is at an address, in a temporary file that goes when the block ends.
-
-    :raises ImageRefused: it cannot be fetched, or is not what was said.
-    """
-    with tempfile.TemporaryDirectory(prefix="agentless-image-") as directory:
-        path = os.path.join(directory, "image")
-        with open(path, "w+b") as stream:
-            checksum, size = fetch.download(uri, stream, allow_local=allow_local, progress=progress)
-            _agree(checksum, expected)
-            virtual = inspect.judge(stream, declared, size)
-        yield Content(path, checksum, size, virtual)
 
 
 def found(filename: str, playbook: str | None) -> str:
@@ -111,7 +96,11 @@ def _state(stream: IO[bytes]) -> tuple[int, int]:
     return now.st_size, now.st_mtime_ns
 
 
-def _agree(checksum: str, expected: str | None) -> None:
+def agree(checksum: str, expected: str | None) -> None:
+    """Refuse another content than the one that was meant.
+
+    :raises ImageRefused: the checksum is not the one expected.
+    """
     if expected is not None and checksum != expected:
         raise ImageRefused(
             f"The content has the checksum {checksum}, not {expected}: it is not the file that was meant. "

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.module_utils.image import web
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch, source
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import source
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import engine, values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.engine import Field
 
@@ -68,13 +69,20 @@ def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
         name=values.label("image's name", args["name"]),
         path=source.found(filename, playbook) if filename else None,
         instance=args.get("instance") or None,
-        uri=fetch.checked("uri", uri) if uri else None,
+        uri=_uri(uri) if uri else None,
         allow_local_uri=bool(args.get("allow_local_uri")),
         checksum=_checksum(args.get("checksum")),
         disk_format=args.get("disk_format"),
         stores=None if args.get("stores") is None else tuple(args["stores"]),
         values=engine.read(FIELDS, args),
     )
+
+
+def _uri(given: str) -> str:
+    try:
+        return web.checked("uri", given)
+    except web.BadAddress as exc:
+        raise BadInput(exc.msg) from exc
 
 
 def _checksum(given: str | None) -> str | None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -26,6 +28,35 @@ def stored(cloud: Cloud, checksum: str) -> list[str]:
     digest = checksum.removeprefix("sha256:")
     line = f"sha256sum {STORE}/sha256/{digest} 2>/dev/null || true"
     return [host for host in COMPUTE if cloud.host(host, line).startswith(digest)]
+
+
+# Gives its file at 1 MiB a second.
+SLOW = """import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(12 << 20))
+        self.end_headers()
+        for _second in range(12):
+            self.wfile.write(bytes(1 << 20))
+            time.sleep(1)
+http.server.HTTPServer(('', 8999), Handler).serve_forever()
+"""
+
+
+def test_a_store_fetches_by_itself(clean: Cloud) -> None:
+    """Over SSH: the call that begins it returns, and the controller looks on."""
+    cloud = clean
+    cloud.host("k2", f"printf %s {shlex.quote(SLOW)} > /root/slow.py")
+    cloud.host("k2", "setsid -f timeout 100 python3 /root/slow.py > /dev/null 2>&1 < /dev/null; sleep 1")
+    wanted = image(name="slow", uri="http://k2:8999/", disk_format="raw")
+    done = cloud.tasks(wanted, wanted, image(name="slow", state="absent"), options=("-v",))
+    assert done.returncode == 0, done.output
+    assert [each["changed"] for each in done.results] == [True, False, True]
+    assert done.results[0]["image"]["virtual_size"] == 12 << 20
+    looks = re.findall(r"slow: k1 has \d+ MiB of 12 MiB \(\d+ %\)", done.output)
+    assert len(set(looks)) >= 2, done.output
+    assert cloud.host("k1", f"ls {STORE}/incoming").split() == []
 
 
 def test_a_stopped_instance_becomes_an_image(clean: Cloud) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from tests.functional.resources.controller import Controller
 from tests.functional.resources.test_modules import outline, task
 from tests.unit.image import craft
-from tests.unit.image.web import gives, serving
+from tests.unit.image.web import gives, half_of, serving
 
 
 @pytest.fixture
@@ -125,6 +126,57 @@ def test_broken_anywhere_and_run_again(keeper: Controller, disk: Path, state: st
         assert by_name.get(name) == ("active" if state == "present" else None), at
         assert (stored_as(path)[0] in found["msg"]) is (state == "present"), at
     assert len(found["msg"]) == (len(names) if state == "present" else 0), found["msg"]
+
+
+@pytest.mark.slow
+def test_an_import_broken_anywhere_and_run_again(keeper: Controller, disk: Path) -> None:
+    """P6 for an image that the store fetches by itself."""
+    with serving() as server:
+
+        def doing(name: str) -> dict[str, Any]:
+            return task("image", name=name, uri=f"{server.base}/{name}", allow_local_uri=True)
+
+        server.answers["/a"] = gives(disk.read_bytes())
+        keeper.play([doing("a"), task("image", name="a", state="absent")])  # host and database meet
+        tried = [
+            (f"{label}: {fault}", f"{number}:{fault}")
+            for number, _kind, label in effects_of(keeper, doing("a"), task("image", name="a", state="absent"))
+            for fault in (
+                "killed_after",
+                "reply_lost",
+                *(("command_killed",) if "begin" in label or "keep" in label else ()),
+            )
+        ]
+        names = [f"b{place}" for place in range(len(tried))]
+        files = [craft.make(disk.with_name(f"{name}.qcow2"), "qcow2", f"{9 + n}M") for n, name in enumerate(names)]
+        for name, path, (_at, fault) in zip(names, files, tried, strict=True):
+            server.answers[f"/{name}"] = gives(path.read_bytes())
+            keeper.environment = {"AGENTLESS_FAULT": fault}
+            keeper.play([doing(name)], fails=True)
+            keeper.environment = {}
+        *_again, listed, found = keeper.play([*map(doing, names), task("image_info", query="[].[name, status]"), FIND])
+    assert any("import_begin" in at for at, _fault in tried)
+    by_name = dict(listed["images"])
+    for name, path, (at, _fault) in zip(names, files, tried, strict=True):
+        assert (by_name.get(name), stored_as(path)[0] in found["msg"]) == ("active", True), at
+    assert len(found["msg"]) == len(names), found["msg"]
+
+
+def test_a_killed_controller_and_a_store_that_goes_on(keeper: Controller, disk: Path) -> None:
+    rest = threading.Event()
+    with serving() as server:
+        server.answers["/x"] = half_of(disk.read_bytes(), rest)
+        wanted = task("image", name="a", uri=f"{server.base}/x", allow_local_uri=True)
+        keeper.play([task("image", name="b", filename="disk.qcow2"), task("image", name="b", state="absent")])
+        keeper.environment = {"AGENTLESS_FAULT": "2:killed_after"}  # the store was told to begin
+        keeper.play([wanted], fails=True)
+        keeper.environment = {}
+        assert [path.rpartition(".")[2] for path in keeper.stored()] == ["import", "json"]
+        rest.set()
+        (done,) = keeper.play([wanted])
+        assert len(server.asked) == 1
+    assert done["image"]["status"] == "active"
+    assert keeper.stored() == stored_as(disk)
 
 
 # Looked at by the controller, in whose view the image host's directories are.

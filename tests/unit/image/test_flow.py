@@ -26,7 +26,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     NotFound,
     QuotaExceeded,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch, ledger, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import ledger, store
 from tests.unit.image import craft
 from tests.unit.image.bus import Bus
 from tests.unit.image.web import Server, gives
@@ -324,27 +324,6 @@ def test_a_checksum_is_judged_before_the_content(
     server.answers["/d"] = gives(b"x")
     with pytest.raises(ImageRefused, match="not the file that was meant"):
         cloud.ask("image", name="a", uri=f"{server.base}/d", allow_local_uri=True, checksum="sha256:" + "0" * 64)
-
-
-def test_a_killed_download_is_taken_up(
-    cloud: Cloud,
-    bus: Bus,
-    disk: Path,
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def killed(*_given: Any, **_options: Any) -> Any:
-        raise KeyboardInterrupt
-
-    options = {"name": "a", "uri": f"{server.base}/d", "allow_local_uri": True}
-    with monkeypatch.context() as patch:
-        patch.setattr(fetch, "download", killed)
-        with pytest.raises(KeyboardInterrupt):
-            cloud.ask("image", **options)
-    assert [row["status"] for row in rows(cloud)] == ["queued"]
-    server.answers["/d"] = gives(disk.read_bytes())
-    assert cloud.ask("image", **options).values["image"]["status"] == "active"
-    assert used(cloud) == 1
 
 
 def test_projects_share_what_is_public(cloud: Cloud, bus: Bus, disk: Path) -> None:

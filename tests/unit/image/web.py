@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,35 @@ def gives(content: bytes, *, length: int | None = None, status: int = 200) -> Re
         handler.send_header("Content-Length", str(len(content) if length is None else length))
         handler.end_headers()
         handler.wfile.write(content)
+
+    return respond
+
+
+def half_of(content: bytes, rest: threading.Event) -> Respond:
+    """Gives the first half at once, and the rest when it is told to."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[: len(content) // 2])
+        rest.wait(30)
+        with contextlib.suppress(ConnectionError):
+            handler.wfile.write(content[len(content) // 2 :])
+
+    return respond
+
+
+def drips(stop: threading.Event) -> Respond:
+    """Gives a little, again and again, until it is told to stop or nobody listens."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(1 << 30))
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            while not stop.wait(0.05):
+                handler.wfile.write(b"x" * 100)
 
     return respond
 

@@ -62,6 +62,7 @@ class Cloud:
     rpc: Any = field(default_factory=NoHosts)
     groups: Mapping[str, list[str]] = field(default_factory=dict)
     hostvars: Mapping[str, Any] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
 
     @property
     def conductor(self) -> Conductor:
@@ -81,6 +82,7 @@ class Cloud:
                     groups=self.groups,
                     host="localhost",
                     hostvars=self.hostvars,
+                    progress=self.told.append,
                 )
             )
 

@@ -7,25 +7,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import ipaddress
+import tempfile
 from typing import Any
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ImageRefused
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import fetch
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.image import web
 from tests.unit.image.web import Respond, Server, gives, leads_to
 
 CONTENT = b"some bytes" * 1000
 
 
 def fetched(uri: str, *, allow_local: bool = True) -> bytes:
-    target = io.BytesIO()
-    checksum, size = fetch.download(uri, target, allow_local=allow_local, progress=lambda line: None)
-    assert checksum == "sha256:" + hashlib.sha256(target.getvalue()).hexdigest()
-    assert size == len(target.getvalue())
-    return target.getvalue()
+    told: list[tuple[int, int | None]] = []
+    with tempfile.TemporaryFile() as target:
+        checksum, size = web.download(
+            uri, target, allow_local=allow_local, progress=lambda done, total: told.append((done, total))
+        )
+        target.seek(0)
+        content = target.read()
+    assert checksum == "sha256:" + hashlib.sha256(content).hexdigest()
+    assert size == len(content)
+    assert told[-1] == (size, size)
+    return content
 
 
 def test_a_file(server: Server) -> None:
@@ -39,7 +45,7 @@ def test_five_redirects_and_no_more(server: Server) -> None:
         server.answers[f"/{number}"] = leads_to(f"/{number + 1}" if number % 2 else f"{server.base}/{number + 1}")
     server.answers["/6"] = gives(CONTENT)
     assert fetched(f"{server.base}/1") == CONTENT
-    with pytest.raises(ImageRefused, match="more than 5 redirects"):
+    with pytest.raises(BackendError, match="more than 5 redirects"):
         fetched(f"{server.base}/0")
 
 
@@ -47,7 +53,7 @@ def test_loopback_is_refused_unless_allowed(server: Server) -> None:
     server.answers["/"] = gives(CONTENT)
     port = server.base.rpartition(":")[2]
     for host in ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"):
-        with pytest.raises(ImageRefused, match="allow_local_uri"):
+        with pytest.raises(BackendError, match="allow_local_uri"):
             fetched(f"http://{host}:{port}/", allow_local=False)
     assert server.asked == []
 
@@ -68,7 +74,7 @@ def test_loopback_is_refused_unless_allowed(server: Server) -> None:
 )
 def test_where_a_redirect_may_not_lead(server: Server, location: str | None) -> None:
     server.answers["/"] = leads_to(location)
-    with pytest.raises(ImageRefused, match="redirects") as caught:
+    with pytest.raises(BackendError, match="redirects") as caught:
         fetched(f"{server.base}/")
     assert "secret" not in caught.value.msg
 
@@ -76,27 +82,25 @@ def test_where_a_redirect_may_not_lead(server: Server, location: str | None) -> 
 def test_every_hop_is_looked_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first hop is a public name; what it leads to is not."""
     server.answers["/"] = leads_to("http://metadata.example/latest")
-    real = fetch.socket.getaddrinfo
+    real = web.socket.getaddrinfo
     port = int(server.base.rpartition(":")[2])
     names = {"images.example": "192.0.2.1", "metadata.example": "169.254.169.254"}
 
     def resolve(host: str, given: int, *more: Any, **options: Any) -> Any:
         return real(names.get(host, host), given, *more, **options)
 
-    connect = fetch.socket.create_connection
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(
-        fetch.socket, "create_connection", lambda address, timeout: connect(("127.0.0.1", port), timeout)
-    )
-    with pytest.raises(ImageRefused, match=r"metadata\.example is 169\.254\.169\.254"):
+    connect = web.socket.create_connection
+    monkeypatch.setattr(web.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(web.socket, "create_connection", lambda address, timeout: connect(("127.0.0.1", port), timeout))
+    with pytest.raises(BackendError, match=r"metadata\.example is 169\.254\.169\.254"):
         fetched("http://images.example/", allow_local=False)
     assert server.asked == ["/"]
 
 
 def test_no_way_back_from_https() -> None:
-    with pytest.raises(ImageRefused, match="from HTTPS"):
-        fetch._next("https://example.org/a", "http://example.org/a")
-    assert fetch._next("http://example.org/a", "https://example.org/b") == "https://example.org/b"
+    with pytest.raises(BackendError, match="from HTTPS"):
+        web._next("https://example.org/a", "http://example.org/a")
+    assert web._next("http://example.org/a", "https://example.org/b") == "https://example.org/b"
 
 
 @pytest.mark.parametrize(
@@ -104,16 +108,16 @@ def test_no_way_back_from_https() -> None:
 )
 def test_what_is_not_the_file(server: Server, respond: Respond) -> None:
     server.answers["/"] = respond
-    with pytest.raises(ImageRefused, match=r"cut off|answered"):
+    with pytest.raises(BackendError, match=r"cut off|answered"):
         fetched(f"{server.base}/?token=canary")
 
 
 def test_messages_carry_no_query(server: Server) -> None:
     server.answers["/"] = gives(b"", status=403)
-    with pytest.raises(ImageRefused) as caught:
+    with pytest.raises(BackendError) as caught:
         fetched(f"{server.base}/?token=canary")
     assert "canary" not in caught.value.msg
-    with pytest.raises(ImageRefused, match="could not be fetched") as caught:
+    with pytest.raises(BackendError, match="could not be fetched") as caught:
         fetched("http://127.0.0.1:9/?token=canary")
     assert "canary" not in caught.value.msg
 
@@ -137,8 +141,8 @@ def test_messages_carry_no_query(server: Server) -> None:
     ],
 )
 def test_what_is_no_address(uri: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        fetch.checked("uri", uri)
+    with pytest.raises(web.BadAddress) as caught:
+        web.checked("uri", uri)
     assert ":b@" not in caught.value.msg
 
 
@@ -164,10 +168,10 @@ def test_what_is_no_address(uri: str) -> None:
     ],
 )
 def test_which_addresses_are_local(address: str, local: bool) -> None:
-    assert fetch.allowed(ipaddress.ip_address(address), allow_local=False) is not local
-    assert fetch.allowed(ipaddress.ip_address(address), allow_local=True)
+    assert web.allowed(ipaddress.ip_address(address), allow_local=False) is not local
+    assert web.allowed(ipaddress.ip_address(address), allow_local=True)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"])
 def test_which_are_never_allowed(address: str) -> None:
-    assert not fetch.allowed(ipaddress.ip_address(address), allow_local=True)
+    assert not web.allowed(ipaddress.ip_address(address), allow_local=True)

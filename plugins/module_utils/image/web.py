@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image fetched over HTTP by the controller, which may reach more than the one who names the address.
+"""An image fetched over HTTP by an image host, which may reach more than the one who names the address.
 
 Every hop is looked at before it is connected to, and the connection goes to the very address that was looked at. No
 proxy is used, nothing is sent but the request, and only HTTP(S) is spoken.
@@ -16,42 +16,53 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import IO
+from typing import IO, TYPE_CHECKING, Callable, Optional, Union
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ImageRefused
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOPS = 5
 STALLED = 60.0  # seconds without a byte
 _BLOCK = 1 << 20
-_KEEP_FREE = 1 << 30  # bytes of the controller's file system that a download leaves alone
+_LOOK = 256 * _BLOCK  # how often the room left is looked at
+_KEEP_FREE = 1 << 30  # bytes of the file system that a download leaves alone
 _REDIRECTS = (301, 302, 303, 307, 308)
 # Where clouds answer machines about themselves, beside the link-local address that they share.
 _METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254", "168.63.129.16"})
 _AS_IT_IS = "/?%:@!$&'()*+,;=~-._[]"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Progress = Callable[[int, Optional[int]], None]  # bytes that came, and how many there are if that was said
+
+
+class BadAddress(BackendError):
+    """What is no address that may be asked for."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, "ImageRefused")
 
 
 def checked(option: str, uri: str) -> str:
     """An address that may be fetched from, as far as its text tells.
 
-    :raises BadInput: it is not HTTP(S), has no host, or carries a password.
+    :raises BadAddress: it is not HTTP(S), has no host, or carries a password.
     """
     try:
         parts = urlsplit(uri)
         _port(parts)
     except ValueError as exc:
-        raise BadInput(f"{option} is not an address: {exc}.") from exc
+        raise BadAddress(f"{option} is not an address: {exc}.") from exc
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"{option} {shown(uri)!r} is not an address of the form http(s)://host/path.")
+        raise BadAddress(f"{option} {shown(uri)!r} is not an address of the form http(s)://host/path.")
     if parts.username or parts.password:
-        raise BadInput(f"{option} carries a user name or a password, which would be shown; fetch the file yourself.")
+        raise BadAddress(f"{option} carries a user name or a password, which would be shown; fetch the file yourself.")
     if any(character <= " " or character == "\x7f" for character in uri):
-        raise BadInput(f"{option} holds blanks or control characters.")
+        raise BadAddress(f"{option} holds blanks or control characters.")
     return uri
 
 
@@ -63,10 +74,11 @@ def shown(uri: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
 
 
-def download(uri: str, target: IO[bytes], *, allow_local: bool, progress: Callable[[str], None]) -> tuple[str, int]:
+def download(uri: str, target: IO[bytes], *, allow_local: bool, progress: Progress) -> tuple[str, int]:
     """Write what is at the address into an open file; its checksum and size.
 
-    :raises ImageRefused: a hop leads where it may not, the answer is not the file, or it is cut off.
+    :param progress: called for every block; what it raises ends the download.
+    :raises BackendError: a hop leads where it may not, the answer is not the file, or it is cut off.
     """
     at = uri
     for _hop in range(HOPS + 1):
@@ -76,12 +88,12 @@ def download(uri: str, target: IO[bytes], *, allow_local: bool, progress: Callab
                     return _saved(at, response, target, progress)
                 at = _next(at, response.headers.get("Location"))
         except (OSError, http.client.HTTPException, UnicodeError) as exc:
-            raise ImageRefused(f"{shown(at)} could not be fetched: {exc or type(exc).__name__}.") from exc
-    raise ImageRefused(f"{shown(uri)} leads on and on: more than {HOPS} redirects.")
+            raise _refused(f"{shown(at)} could not be fetched: {exc or type(exc).__name__}.") from exc
+    raise _refused(f"{shown(uri)} leads on and on: more than {HOPS} redirects.")
 
 
 def allowed(address: Address, *, allow_local: bool) -> bool:
-    """Whether the controller may be led to this address."""
+    """Whether this host may be led to this address."""
     inner = _inner(address)
     if inner is not None:
         return allowed(inner, allow_local=allow_local)
@@ -102,15 +114,15 @@ def _inner(address: Address) -> ipaddress.IPv4Address | None:
 
 def _next(at: str, location: str | None) -> str:
     if not location:
-        raise ImageRefused(f"{shown(at)} redirects to nowhere.")
+        raise _refused(f"{shown(at)} redirects to nowhere.")
     try:
         after = checked("The redirect", urljoin(at, location))
     except ValueError as exc:
-        raise ImageRefused(f"{shown(at)} redirects to what is no address: {exc}.") from exc
-    except BadInput as exc:
-        raise ImageRefused(f"{shown(at)} redirects where it may not: {exc.msg}") from exc
+        raise _refused(f"{shown(at)} redirects to what is no address: {exc}.") from exc
+    except BadAddress as exc:
+        raise _refused(f"{shown(at)} redirects where it may not: {exc.msg}") from exc
     if urlsplit(at).scheme == "https" and urlsplit(after).scheme != "https":
-        raise ImageRefused(f"{shown(at)} redirects from HTTPS to {shown(after)}, which anyone on the way could change.")
+        raise _refused(f"{shown(at)} redirects from HTTPS to {shown(after)}, which anyone on the way could change.")
     return after
 
 
@@ -134,8 +146,8 @@ def _connected(host: str, port: int, *, allow_local: bool) -> socket.socket:
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in found:
         if not allowed(ipaddress.ip_address(text.partition("%")[0]), allow_local=allow_local):
-            raise ImageRefused(
-                f"{host} is {text}: the controller itself, its own link or a metadata service. "
+            raise _refused(
+                f"{host} is {text}: the image host itself, its own link or a metadata service. "
                 "Where that is meant, say allow_local_uri: true."
             )
     last: OSError | None = None
@@ -157,28 +169,30 @@ def _port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _saved(
-    uri: str, response: http.client.HTTPResponse, target: IO[bytes], progress: Callable[[str], None]
-) -> tuple[str, int]:
+def _saved(uri: str, response: http.client.HTTPResponse, target: IO[bytes], progress: Progress) -> tuple[str, int]:
     if response.status != 200:
-        raise ImageRefused(f"{shown(uri)} answered {response.status} {response.reason}.")
+        raise _refused(f"{shown(uri)} answered {response.status} {response.reason}.")
     announced = response.length
-    seen, size, told = hashlib.sha256(), 0, 0
-    while block := response.read(_BLOCK):
+    _room(uri, target, announced or 0)
+    seen, size = hashlib.sha256(), 0
+    while block := response.read1(_BLOCK):  # what is there, so that progress shows on a slow line
         size += len(block)
         seen.update(block)
         target.write(block)
-        if size - told >= 256 * _BLOCK:
-            told = size
-            _room(uri, target)
-            progress(f"{shown(uri)}: {size // _BLOCK} of {announced // _BLOCK if announced else 'unknown'} MiB")
+        if size // _LOOK != (size - len(block)) // _LOOK:
+            _room(uri, target, 0)
+        progress(size, announced)
     if announced is not None and size != announced:
-        raise ImageRefused(f"{shown(uri)} was cut off: {size} of {announced} bytes came.")
+        raise _refused(f"{shown(uri)} was cut off: {size} of {announced} bytes came.")
     target.flush()
     return f"sha256:{seen.hexdigest()}", size
 
 
-def _room(uri: str, target: IO[bytes]) -> None:
+def _room(uri: str, target: IO[bytes], needed: int) -> None:
     free = os.fstatvfs(target.fileno())
-    if free.f_bavail * free.f_frsize < _KEEP_FREE:
-        raise ImageRefused(f"{shown(uri)} does not fit the controller's temporary directory; set TMPDIR to another.")
+    if free.f_bavail * free.f_frsize < needed + _KEEP_FREE:
+        raise _refused(f"{shown(uri)} does not fit the store, where 1 GiB is left free.")
+
+
+def _refused(msg: str) -> BackendError:
+    return BackendError(msg, "ImageRefused")

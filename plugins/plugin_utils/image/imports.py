@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An image that a store fetches by itself, seen from the controller: begun or joined, watched, judged, kept.
+
+The controller may die meanwhile: the store goes on, and the next run of the task joins. What came is judged here, of
+the parts that the judge asks for, before it gets a name in the store.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
+    BackendFailed,
+    BadReply,
+    CloudError,
+    HostUnreachable,
+    ImageRefused,
+    Timeout,
+)
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import inspect, source, store, stores
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
+
+LOOK = 5  # seconds between two looks
+STUCK = 300.0  # seconds without a byte after which the controller waits no longer
+UNKNOWN = (HostUnreachable, Timeout)  # after these the store may be fetching still
+_PART = 4 << 20
+_MOST = 64 << 20  # bytes that the judge may ask for; a few MiB are enough for every format
+
+Record = Mapping[str, Any]
+
+
+@contextmanager
+def fetched(request: Request, wish: Wanted, record: Record) -> Iterator[Content]:
+    """What a store has fetched from the address, good to be kept.
+
+    :raises ImageRefused: it cannot be fetched, or is not what was said; nothing is left of it.
+    """
+    keeper = str(record["store_host"])
+    try:
+        checksum, size = _watched(request, wish, record, keeper)
+        source.agree(checksum, wish.checksum)
+        virtual = inspect.judge(_seen(request, record, keeper, size), record["disk_format"], size)
+        yield Content("", checksum, size, virtual, held=keeper)
+    except UNKNOWN:
+        raise
+    except CloudError:
+        _forget(request, record, keeper)
+        raise
+
+
+def keep(request: Request, keeper: str, record: Record) -> None:
+    """Have what was fetched under its name in the store."""
+    about = {key: record[key] for key in ("id", "generation", "checksum", "size")}
+    (kept,) = request.rpc.call(Call(keeper, store.BACKEND, [{"op": "import_keep", **about}]))
+    if kept.get("checksum") != record["checksum"]:
+        raise BackendFailed(f"{keeper} does not confirm the checksum of image {record['name']!r}.", host=keeper)
+
+
+def clear(request: Request, record: Record, names: Iterable[str]) -> None:
+    """Have nothing left of an import that has no content yet.
+
+    :raises CloudError: a store failed.
+    """
+    about = {key: record[key] for key in ("id", "generation")}
+    for name in names:
+        request.rpc.call(Call(name, store.BACKEND, [{"op": "import_absent", **about}]))
+
+
+def pending(found: Record | None, keeper: str) -> dict[str, Any]:
+    """What the record says before the store is told to fetch, so that whoever removes the image knows where to look."""
+    left = dict.fromkeys(stores.places(found or {}), stores.REMOVING)
+    return {"store_host": keeper, "stores": {keeper: stores.COPYING, **{k: v for k, v in left.items() if k != keeper}}}
+
+
+def _watched(request: Request, wish: Wanted, record: Record, keeper: str) -> tuple[str, int]:
+    """The checksum and size of what came, when all has come."""
+    about = {key: record[key] for key in ("id", "generation")}
+    what = {"uri": wish.uri, "allow_local": wish.allow_local_uri}
+    order: dict[str, Any] = {"op": "import_begin", **about, **what, "wait": 2}
+    last, since = -1, time.monotonic()
+    while True:
+        (answer,) = request.rpc.call(Call(keeper, store.BACKEND, [order]))
+        state, size = answer.get("state"), answer.get("size")
+        if state == "done" and isinstance(size, int) and isinstance(answer.get("checksum"), str):
+            return str(answer["checksum"]), size
+        if state == "failed":
+            raise failure(keeper, answer)
+        if state != "running" or not isinstance(size, int):
+            raise BackendFailed(f"{keeper} fetches {record['name']!r} no more ({state!r}); run again.", host=keeper)
+        request.progress(f"{record['name']}: {keeper} has {_told(size, answer.get('total'))}")
+        if size != last:
+            last, since = size, time.monotonic()
+        elif time.monotonic() - since > STUCK:
+            raise Timeout(f"{keeper} has got nothing more of {record['name']!r} in {STUCK:.0f} s; run again to go on.")
+        order = {"op": "import_status", **about, "wait": LOOK}
+
+
+def _told(size: int, total: object) -> str:
+    if not isinstance(total, int) or total <= 0:
+        return store.shown(size)
+    return f"{store.shown(size)} of {store.shown(total)} ({100 * size // total} %)"
+
+
+def _seen(request: Request, record: Record, keeper: str, size: int) -> io.BufferedReader:
+    """What lies on the store, as a file to read from."""
+
+    class Remote(io.RawIOBase):
+        at = 0
+        read_so_far = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def seekable(self) -> bool:
+            return True
+
+        def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+            self.at = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: size}[whence] + offset
+            return self.at
+
+        def readinto(self, buffer: Any) -> int:
+            content = _part(request, record, keeper, self.at, min(len(buffer), size - self.at))
+            buffer[: len(content)] = content
+            self.at += len(content)
+            self.read_so_far += len(content)
+            if self.read_so_far > _MOST:
+                raise ImageRefused("What it is cannot be told from its first 64 MiB. Nothing was stored.")
+            return len(content)
+
+    return io.BufferedReader(cast(io.RawIOBase, Remote()), _PART)
+
+
+def _part(request: Request, record: Record, keeper: str, offset: int, length: int) -> bytes:
+    if length <= 0:
+        return b""
+    order = {"op": "import_read", "id": record["id"], "offset": offset, "length": length}
+    (answer,) = request.rpc.call(Call(keeper, store.BACKEND, [order]))
+    try:
+        content = base64.b64decode(str(answer.get("content")), validate=True)
+    except binascii.Error as exc:
+        raise BadReply(f"{keeper} sent no content of image {record['name']!r}.", host=keeper) from exc
+    if len(content) != length:
+        raise BadReply(f"{keeper} sent {len(content)} bytes of {record['name']!r}, asked for {length}.", host=keeper)
+    return content
+
+
+def _forget(request: Request, record: Record, keeper: str) -> None:
+    """Have nothing left of what was refused. Where that fails, the store itself removes it a day later."""
+    try:
+        clear(request, record, [keeper])
+    except CloudError as exc:
+        request.progress(f"{keeper} keeps what was refused for a while: {exc.msg}")
