@@ -55,7 +55,7 @@ def test_only_while_it_is_exported(host: direct.Site) -> None:
     address = f"gluster://{host.host.address}/vols/volume-{key}"
 
     def opens() -> bool:
-        line = f"setpriv --reuid libvirt-qemu --clear-groups qemu-img info -f raw {address}"
+        line = f"setpriv --reuid libvirt-qemu --clear-groups qemu-io -f raw -c 'write 0 512' {address}"
         return host.shell(f"{line} >/dev/null 2>&1 && echo in || echo refused").strip() == "in"
 
     assert not opens()

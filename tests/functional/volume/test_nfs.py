@@ -19,8 +19,8 @@ WHERE = "/srv/nfs"
 # kernel's, this server has to be told that it is not alone with the files.
 GANESHA = f"""
 NFS_CORE_PARAM {{ Protocols = 3; mount_path_pseudo = true; Enable_NLM = false; Enable_RQUOTA = false; }}
-EXPORT {{ Export_Id = 7; Path = {WHERE}; Pseudo = {WHERE}; Protocols = 3; Transports = TCP; Access_Type = None; SecType = sys;
- Squash = Root_Squash; PrivilegedPort = false; Attr_Expiration_Time = 0;
+EXPORT {{ Export_Id = 7; Path = {WHERE}; Pseudo = {WHERE}; Protocols = 3; Transports = TCP;
+ Access_Type = None; SecType = sys; Squash = Root_Squash; PrivilegedPort = false; Attr_Expiration_Time = 0;
  FSAL {{ Name = VFS; }}
  CLIENT {{ Clients = 10.213.0.0/16; Access_Type = RW; }} }}
 """
