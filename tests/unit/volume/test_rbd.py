@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ceph's users: whose key it is, what it opens, and what is said where Ceph's libraries are missing."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+import pytest
+
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx, rbd
+
+ID = "7a3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
+OTHER = "8b3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
+A, B = "iqn.2026-01.cloud.agentless:a", "iqn.2026-01.cloud.agentless:b"
+
+
+def test_a_key_as_ceph_writes_it() -> None:
+    """Type 1 (AES), no time, sixteen bytes: what ``ceph-authtool`` reads."""
+    raw = base64.b64decode(cephx.key("secret", A))
+    assert struct.unpack("<HIIH", raw[:12]) == (1, 0, 0, 16)
+    assert len(raw) == 28
+
+
+def test_the_key_is_of_one_secret_and_one_host() -> None:
+    """Both ends come to the same one, and nobody else."""
+    keys = {cephx.key(secret, host) for secret in ("one", "two") for host in (A, B)}
+    assert len(keys) == 4
+    assert cephx.key("one", A) in keys
+
+
+def test_users_are_found_by_their_volume() -> None:
+    """And differ by host."""
+    assert cephx.user(ID, A) != cephx.user(ID, B)
+    assert all(cephx.user(ID, host).startswith(cephx.owner(ID)) for host in (A, B))
+    assert not cephx.user(OTHER, A).startswith(cephx.owner(ID))
+
+
+@pytest.mark.parametrize(
+    ("ids", "written", "read"),
+    [
+        (["a1"], {"header.a1", "object_map.a1", "data.a1"}, {f"id.volume-{ID}", "info"}),
+        (
+            ["a1", "b2", "c3"],
+            {"header.a1", "object_map.a1", "data.a1"},
+            {f"id.volume-{ID}", "info"}
+            | {f"{part}.{one}" for part in ("header", "object_map", "data") for one in ("b2", "c3")},
+        ),
+    ],
+)
+def test_rights(ids: list[str], written: set[str], read: set[str]) -> None:
+    """Only the image's own objects are written, only those of its ancestors are read, and all is in one pool."""
+    grants = cephx.caps("vols", f"volume-{ID}", ids).split(", ")
+    assert all(" pool=vols object_prefix rbd_" in grant for grant in grants)
+    by_right: dict[str, set[str]] = {}
+    for grant in grants:
+        by_right.setdefault(grant.partition(" pool=")[0], set()).add(grant.rpartition("rbd_")[2])
+    assert by_right.pop("allow rwx") == written
+    assert by_right.pop("allow r class-read") == read
+    assert by_right == ({"allow class-read": {"directory", "trash"}} if len(ids) > 1 else {})
+
+
+@pytest.mark.parametrize("options", [{"pool": "vols", "user": "u"}])
+def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+    """It is said what to do."""
+    monkeypatch.setattr(rbd, "rados", None)
+    with pytest.raises(BackendError, match=r"agentless\.cloud\.site"):
+        rbd.Rbd(Context(), options).usage()
