@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Runs on hosts of the group C(cloud_image), called by the action plugins of this collection. It is not meant for
     playbooks.
-  - Serves C(offer), C(store), C(fetch), C(remove), C(present), C(verify), C(import_begin), C(import_status),
-    C(import_read), C(import_keep) and C(import_absent).
+  - Serves C(offer), C(store), C(fetch), C(remove), C(present), C(verify), C(discover), C(import_begin),
+    C(import_status), C(import_read), C(import_keep) and C(import_absent).
   - A content is stored only if its digest and size are those announced, under its digest as its name, and never
     written again.
 author:
@@ -84,6 +84,7 @@ OPERATIONS: dict[str, backend.Handler] = {
     "remove": store.remove,
     "present": store.present,
     "verify": store.verify,
+    "discover": imports.discover,
     "import_begin": imports.begin,
     "import_status": imports.status,
     "import_read": imports.read,
@@ -94,7 +95,7 @@ OPERATIONS: dict[str, backend.Handler] = {
 
 def main() -> None:
     """Serve one call."""
-    backend.main(OPERATIONS, reading=frozenset({"present", "verify", "import_status", "import_read"}))
+    backend.main(OPERATIONS, reading=frozenset({"present", "verify", "discover", "import_status", "import_read"}))
 
 
 if __name__ == "__main__":

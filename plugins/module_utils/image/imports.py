@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image fetched by the image host itself, in the background of the task that asked for it.
+"""An image fetched by the image host itself, from an address or a volume, in the background of the task that asked.
 
 ``<image>.import`` is what came so far and, by its lock, the sign that somebody is fetching; beside it lies what is
 known of it. Whoever asks for the same again joins; what nobody fetches any more is begun anew. Removing the file ends
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import files
-from ansible_collections.agentless.cloud.plugins.module_utils.image import store, web
+from ansible_collections.agentless.cloud.plugins.module_utils.image import store, volumes, web
+from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -36,7 +37,7 @@ State = dict[str, Any]
 
 
 def begin(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
-    """Operation: have the image being fetched from ``uri``; what :func:`status` says after ``wait`` seconds."""
+    """Operation: have the image being fetched from ``uri`` or ``volume``; then :func:`status`."""
     data = _data(ctx, op)
     order = _order(op)
     if ctx.check_mode:
@@ -48,10 +49,15 @@ def begin(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         try:
             os.ftruncate(handle, 0)
             _note(handle, data, {"order": order, "state": RUNNING, "total": None})
-            _apart(lambda: _fetched(handle, data, op, order))
+            _apart(lambda: _fetched(ctx, (handle, data), op, order))
         finally:
             os.close(handle)  # the one who fetches has the lock with its own
     return {"changed": handle is not None, **_known(data, op)}
+
+
+def discover(_ctx: Context, _op: dict[str, Any]) -> dict[str, Any]:
+    """Operation: by which name this host comes to a volume that it is to read."""
+    return {"initiator": initiator()}
 
 
 def status(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +104,11 @@ def _data(ctx: Context, op: dict[str, Any]) -> str:
 
 def _order(op: dict[str, Any]) -> str:
     """What is asked for, as a digest: the address itself may be a secret."""
-    web.checked("uri", str(op["uri"]))
-    return hashlib.sha256(json.dumps([op["uri"], bool(op["allow_local"])]).encode()).hexdigest()
+    if "volume" in op:
+        asked = [op["volume"]["id"], op["volume"]["generation"]]
+    else:
+        asked = [web.checked("uri", str(op["uri"])), bool(op["allow_local"])]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _taken(data: str, order: str) -> int | None:
@@ -142,7 +151,8 @@ def _apart(work: Any) -> None:
         os._exit(0)
 
 
-def _fetched(handle: int, data: str, op: dict[str, Any], order: str) -> None:
+def _fetched(ctx: Context, file: tuple[int, str], op: dict[str, Any], order: str) -> None:
+    handle, data = file
     known: State = {"order": order, "state": RUNNING, "total": None}
 
     def progress(_size: int, total: int | None) -> None:
@@ -154,10 +164,12 @@ def _fetched(handle: int, data: str, op: dict[str, Any], order: str) -> None:
 
     end: State = {"state": FAILED, "error": "BackendFailed", "msg": "The import ended by an error of its own."}
     try:
-        with os.fdopen(os.dup(handle), "wb") as stream:
-            checksum, size = web.download(op["uri"], stream, allow_local=bool(op["allow_local"]), progress=progress)
-            stream.flush()
-            os.fsync(handle)
+        if "volume" in op:
+            checksum, size = volumes.read(ctx, op["volume"], handle, data)
+        else:
+            with os.fdopen(os.dup(handle), "wb") as stream:
+                checksum, size = web.download(op["uri"], stream, allow_local=bool(op["allow_local"]), progress=progress)
+        os.fsync(handle)
         end = {"state": DONE, "checksum": checksum, "size": size}
     except BackendError as exc:
         end = {"state": FAILED, "error": exc.error, "msg": exc.msg}

@@ -27,16 +27,18 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 _SETTLED = frozenset({"available", "in-use"})
 _HELD = frozenset({"attaching", "in-use", "detaching"})
 _BUSY = frozenset({"extending", "retyping"})
+_READ = "reading"  # an image is being made of it
 
 # The one table of states: from where to where. Staying in a state is always allowed; out of deleting leads no way back.
 MOVES: dict[str, frozenset[str]] = {
     "creating": frozenset({"available", "error", "deleting"}),
-    "available": _HELD | _BUSY | {"deleting", "error"},
+    "available": _HELD | _BUSY | {_READ, "deleting", "error"},
     "attaching": _SETTLED | {"detaching", "error"},
     "in-use": _SETTLED | _HELD | _BUSY | {"error"},
     "detaching": _SETTLED | {"attaching", "error"},
     "extending": _SETTLED | {"error", "deleting"},
     "retyping": _SETTLED | {"error", "deleting"},
+    _READ: frozenset({"available", "error", "deleting"}),
     "error": frozenset({"creating", "available", "deleting"}),
     "deleting": frozenset(),
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The content of a new image, judged by the controller: a file, what is at an address, or the disk of an instance.
+"""The content of a new image, judged by the controller: a file, what is at an address, a volume, or an instance.
 
 An instance's disk goes over the two connections that are there, from its host to the controller and on to the store:
 hosts neither log in to each other nor offer each other files.
@@ -23,14 +23,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import imports, source, store
+from ansible_collections.agentless.cloud.plugins.plugin_utils.image import imports, source, store, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import DEADLINE, Call
 
 BACKEND = "compute_backend"
 INSTANCES = "/var/lib/agentless/instances"
-FORMAT = "qcow2"  # of an instance's disk
+FORMAT = "qcow2"  # of what a disk or volume becomes
 _SLOW = 60  # seconds that a GiB of a disk may take to be read
 
 Record = dict[str, Any]
@@ -57,6 +57,30 @@ class Guest:
         return {"properties": dict(self.properties), **({"min_disk": self.disk} if self.disk else {})}
 
 
+@dataclass(frozen=True)
+class Volume:
+    """A volume whose content becomes an image."""
+
+    id: str
+    defaults: Record
+
+
+Origin = Guest | Volume
+
+
+def origin(conn: sa.Connection, wish: Wanted, project_id: str, image: Record | None) -> Origin | None:
+    """The instance or volume that the task names.
+
+    :param image: the record that a run before has begun.
+    :raises CloudError: there is none, or it cannot be read now.
+    """
+    if wish.volume is None:
+        return guest(conn, wish, project_id)
+    _plain(wish)
+    found = volumes.look(conn, wish.volume, project_id, image)
+    return Volume(found["id"], volumes.defaults(found))
+
+
 def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
     """The instance that the task names.
 
@@ -66,8 +90,7 @@ def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
     """
     if wish.instance is None:
         return None
-    if wish.disk_format not in (None, FORMAT) or wish.checksum is not None:
-        raise BadInput("The disk of an instance becomes a qcow2 image, whose checksum nobody knows before.")
+    _plain(wish)
     found = instances.get_by_name(conn, project_id, wish.instance)
     if found["status"] != "SHUTOFF" or found["host_id"] is None:
         raise InUse(
@@ -82,7 +105,7 @@ def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
 
 
 def opened(
-    request: Request, wish: Wanted, record: Record, *, measured: Content | None, origin: Guest | None
+    request: Request, wish: Wanted, record: Record, *, measured: Content | None, origin: Origin | None
 ) -> AbstractContextManager[Content]:
     """The content of a new image, good to be stored, for as long as the block lasts.
 
@@ -91,9 +114,11 @@ def opened(
     """
     if measured is not None:
         return nullcontext(measured)
-    if origin is not None:
+    if isinstance(origin, Guest):
         return _exported(request, record, origin)
-    return imports.fetched(request, wish, record)
+    if isinstance(origin, Volume):
+        return _read(request, wish, record, origin)
+    return imports.fetched(request, wish, record, {"uri": wish.uri, "allow_local": wish.allow_local_uri})
 
 
 def deliver(request: Request, keeper: str, record: Record, content: Content) -> None:
@@ -105,6 +130,21 @@ def deliver(request: Request, keeper: str, record: Record, content: Content) -> 
         store.push(request, keeper, record, content.path)
     else:
         imports.keep(request, keeper, record)
+
+
+@contextmanager
+def _read(request: Request, wish: Wanted, record: Record, held: Volume) -> Iterator[Content]:
+    """Where it is not known what the hosts do, all stays for the next run; else the volume is free again."""
+    try:
+        what = {"volume": volumes.opened(request, held.id, record)}
+        with imports.fetched(request, wish, record, what) as content:
+            volumes.release(request, record["id"])
+            yield content
+    except imports.UNKNOWN:
+        raise
+    except CloudError:
+        volumes.release(request, record["id"])
+        raise
 
 
 @contextmanager
@@ -124,6 +164,11 @@ def _exported(request: Request, record: Record, origin: Guest) -> Iterator[Conte
             yield source.local(path, declared=FORMAT, expected=None)
     finally:
         _clear(request, origin, about)
+
+
+def _plain(wish: Wanted) -> None:
+    if wish.disk_format not in (None, FORMAT) or wish.checksum is not None:
+        raise BadInput("A disk or volume becomes a qcow2 image, whose checksum nobody knows before.")
 
 
 def _announced(origin: Guest, answer: Mapping[str, Any], directory: str) -> int:

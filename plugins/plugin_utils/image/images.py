@@ -41,6 +41,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.image import (
     ledger,
     source,
     stores,
+    volumes,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import (
@@ -56,6 +57,7 @@ Record = dict[str, Any]
 GIB = 2**30
 FRESH_STARTS = 3  # times that a plan is made anew because a parallel run took the name
 _SHOWN = ("id", "name", "project_id", "status", "checksum", "size", "virtual_size", "disk_format", "store_host")
+_OF_CONTENT = ("checksum", "size", "virtual_size")
 _TIMES = ("created_at", "updated_at")
 
 
@@ -67,7 +69,7 @@ class Plan:
     :param values: columns to write.
     :param content: the local file, measured; None where there is nothing to store or it must be downloaded first.
     :param stores: whether content has to be stored.
-    :param origin: the instance whose disk it becomes.
+    :param origin: the instance or volume that it is made of.
     :param keepers: the stores that are to have it; none: as they are.
     :param lost: those of them that should have it and have not.
     """
@@ -80,7 +82,7 @@ class Plan:
     disk_format: str = DEFAULT_FORMAT
     content: Content | None = None
     stores: bool = False
-    origin: contents.Guest | None = None
+    origin: contents.Origin | None = None
     keepers: Sequence[str] = ()
     lost: Sequence[str] = ()
 
@@ -137,7 +139,7 @@ def _plan(request: Request, wish: Wanted) -> Plan:
         found = ledger.own(conn, wish.name, project_id)
         values = {**wish.values, **_parts(conn, wish, project_id)}
         active = found is not None and found["status"] == "active"
-        origin = None if active else contents.guest(conn, wish, project_id)
+        origin = None if active else contents.origin(conn, wish, project_id, found)
     if found is not None and found["status"] == "deleting":
         raise Conflict(f"Image {wish.name!r} is being removed; run the task with state: absent again, then this one.")
     if found is None or not active:
@@ -163,9 +165,9 @@ def _plan(request: Request, wish: Wanted) -> Plan:
 def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | None, values: Mapping[str, Any]) -> Plan:
     """The plan of an image that has no content yet: a new one, or what a killed run left."""
     keepers = [stores.first(request.groups)] if wish.stores is None else stores.chosen(request.groups, wish.stores)
-    if wish.path is None and wish.uri is None and wish.instance is None:
+    if wish.path is None and wish.instance is None and not wish.by_store:
         what = "does not exist yet" if found is None else f"is unfinished ({found['status']})"
-        raise BadInput(f"Image {wish.name!r} {what}; give filename, uri or instance.")
+        raise BadInput(f"Image {wish.name!r} {what}; give filename, uri, instance or volume.")
     disk_format = wish.disk_format or (found["disk_format"] if found else DEFAULT_FORMAT)
     content = None
     if wish.path is not None:
@@ -179,7 +181,8 @@ def _to_store(request: Request, wish: Wanted, project_id: str, found: Record | N
         changes = created({"name": wish.name, **known, **told})
     else:
         changes = [Change("status", found["status"], "active"), *engine.differences(FIELDS, values, shown(found))]
-    after = {**(shown(found) if found else {}), "name": wish.name, **whole, "status": "active"}
+    before = {key: value for key, value in (shown(found) if found else {}).items() if key not in _OF_CONTENT}
+    after = {**before, "name": wish.name, **whole, "status": "active"}
     after.update(store_host=keepers[0], stores=keepers)
     after.update({key: value for key, value in known.items() if value is not None})
     if content is not None:
@@ -213,7 +216,7 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
     if not plan.stores:
         return _change(request, wish, plan)
     values = {**plan.values, "disk_format": plan.disk_format}
-    if wish.uri is not None:
+    if wish.by_store:
         values |= imports.pending(plan.found, plan.keepers[0])
     record = ledger.queue(request, plan.project_id, wish.name, plan.found, values)
     try:
@@ -228,7 +231,7 @@ def _carry_out(request: Request, wish: Wanted, plan: Plan) -> Record:
         raise
     except CloudError as exc:
         # What is on the image host is not known then: a record that says so stays, one without content does not.
-        if record["status"] == "queued" and not (wish.uri and isinstance(exc, imports.UNKNOWN)):
+        if record["status"] == "queued" and not (wish.by_store and isinstance(exc, imports.UNKNOWN)):
             ledger.forget(request, record, {"queued"})
         raise
     return copies.settle(request, ledger.activate(request, record), plan.keepers)
@@ -255,6 +258,7 @@ def _absent(request: Request, wish: Wanted, header: str) -> Outcome:
     if not request.check:
         last = ledger.condemn(request, found, _removable)
         if last is not None:
+            volumes.release(request, last["id"])
             if last["checksum"] is None:
                 imports.clear(request, last, stores.places(last))
             copies.clear(request, last, ledger.unshared(request, last, stores.places(last)))

@@ -42,14 +42,15 @@ Record = Mapping[str, Any]
 
 
 @contextmanager
-def fetched(request: Request, wish: Wanted, record: Record) -> Iterator[Content]:
-    """What a store has fetched from the address, good to be kept.
+def fetched(request: Request, wish: Wanted, record: Record, what: Mapping[str, Any]) -> Iterator[Content]:
+    """What a store has fetched, good to be kept.
 
+    :param what: from where, as the store is told: ``uri`` and ``allow_local``, or ``volume``.
     :raises ImageRefused: it cannot be fetched, or is not what was said; nothing is left of it.
     """
     keeper = str(record["store_host"])
     try:
-        checksum, size = _watched(request, wish, record, keeper)
+        checksum, size = _watched(request, record, keeper, what)
         source.agree(checksum, wish.checksum)
         virtual = inspect.judge(_seen(request, record, keeper, size), record["disk_format"], size)
         yield Content("", checksum, size, virtual, held=keeper)
@@ -84,10 +85,9 @@ def pending(found: Record | None, keeper: str) -> dict[str, Any]:
     return {"store_host": keeper, "stores": {keeper: stores.COPYING, **{k: v for k, v in left.items() if k != keeper}}}
 
 
-def _watched(request: Request, wish: Wanted, record: Record, keeper: str) -> tuple[str, int]:
+def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, Any]) -> tuple[str, int]:
     """The checksum and size of what came, when all has come."""
     about = {key: record[key] for key in ("id", "generation")}
-    what = {"uri": wish.uri, "allow_local": wish.allow_local_uri}
     order: dict[str, Any] = {"op": "import_begin", **about, **what, "wait": 2}
     last, since = -1, time.monotonic()
     while True:
@@ -102,7 +102,7 @@ def _watched(request: Request, wish: Wanted, record: Record, keeper: str) -> tup
         request.progress(f"{record['name']}: {keeper} has {_told(size, answer.get('total'))}")
         if size != last:
             last, since = size, time.monotonic()
-        elif time.monotonic() - since > STUCK:
+        elif "uri" in what and time.monotonic() - since > STUCK:  # of a volume, what is empty takes time as well
             raise Timeout(f"{keeper} has got nothing more of {record['name']!r} in {STUCK:.0f} s; run again to go on.")
         order = {"op": "import_status", **about, "wait": LOOK}
 

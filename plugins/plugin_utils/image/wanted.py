@@ -18,7 +18,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import e
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.engine import Field
 
 DEFAULT_FORMAT = "qcow2"
-_ORIGINS = ("filename", "uri", "instance")
+_ORIGINS = ("filename", "uri", "instance", "volume")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 # What can change while the content stays.
@@ -48,11 +48,17 @@ class Wanted:
     path: str | None
     uri: str | None
     instance: str | None
+    volume: str | None
     allow_local_uri: bool
     checksum: str | None
     disk_format: str | None
     stores: tuple[str, ...] | None
     values: Mapping[str, Any]
+
+    @property
+    def by_store(self) -> bool:
+        """Whether a store gets the content by itself."""
+        return self.uri is not None or self.volume is not None
 
 
 def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
@@ -69,6 +75,7 @@ def wanted(args: Mapping[str, Any], *, playbook: str | None) -> Wanted:
         name=values.label("image's name", args["name"]),
         path=source.found(filename, playbook) if filename else None,
         instance=args.get("instance") or None,
+        volume=args.get("volume") or None,
         uri=_uri(uri) if uri else None,
         allow_local_uri=bool(args.get("allow_local_uri")),
         checksum=_checksum(args.get("checksum")),

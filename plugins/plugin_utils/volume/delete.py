@@ -19,7 +19,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Reque
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import create, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Loaded, Record
 
-FROM = frozenset({"creating", "available", "extending", "retyping", "error", "deleting"})
+FROM = frozenset({"creating", "available", "extending", "retyping", "reading", "error", "deleting"})
 _NAMED = 5  # instances or snapshots that a message names
 
 

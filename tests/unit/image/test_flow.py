@@ -137,7 +137,7 @@ def test_another_content_is_refused(cloud: Cloud, bus: Bus, disk: Path, tmp_path
         ({"checksum": "sha512:" + "0" * 128}, BadInput, "sha256sum"),
         ({"filename": "/dev/zero"}, BadInput, "is not a file"),
         ({"filename": "/nowhere/\x01"}, BadInput, "cannot be read"),
-        ({"filename": None}, BadInput, "give filename, uri or instance"),
+        ({"filename": None}, BadInput, "give filename, uri, instance or volume"),
         ({"uri": "http://192.0.2.1/"}, BadInput, "both given"),
         ({"properties": {"a": ["b"]}}, BadInput, "must be a text"),
         ({"tags": ["a\nb"]}, BadInput, "control characters"),
