@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import cache, files, images
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import files, images
+from ansible_collections.agentless.cloud.plugins.module_utils.compute.borrow import borrowed
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -29,18 +30,9 @@ def ensure(ctx: Context, where: str, disk: dict[str, Any]) -> bool:
     if not image:
         _make(ctx, path, disk, [])
         return True
-    while True:
-        base, downloaded = images.ensure(ctx, image)
-        try:
-            with cache.held(base):
-                _make(ctx, path, disk, _over(base, image, disk))
-                if downloaded:
-                    cache.prune(ctx, cache.limits())
-            return True
-        except FileNotFoundError:
-            if os.path.exists(base):
-                raise
-            # The cache has just forgotten the image: fetch it again.
+    with borrowed(ctx, image) as base:
+        _make(ctx, path, disk, _over(base, image, disk))
+    return True
 
 
 def _over(base: str, image: dict[str, Any], disk: dict[str, Any]) -> list[str]:
