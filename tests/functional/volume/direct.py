@@ -17,11 +17,12 @@ import pytest
 from agentless_lab import lab
 from agentless_lab.system import PREREQUISITES, LabError, require
 
-from tests.functional.compute.machine import TREE, Machine
+from tests.functional.compute.machine import STORE, TREE, Machine
 from tests.functional.compute.test_volumes import ready
 
 SECRET = "canary-secret-7Qx"
 BACKEND = "b1"
+FILES = "/srv/files"
 RUN = "from ansible_collections.agentless.cloud.plugins.modules.volume_backend import main; main()"
 
 
@@ -36,13 +37,11 @@ class Site(Machine):
         self.shell(f"{off}; apt-get update -qq && {apt}; code=$?; rm /usr/sbin/policy-rc.d; exit $code")
 
     def offer(self, **options: Any) -> None:
-        """Write what the role would."""
-        told = {
-            "backends": {BACKEND: options},
-            "portal": f"{self.host.address}:3260",
-            "iqn": "iqn.2026-01.cloud.agentless",
-        }
-        self.shell("umask 077; cat > /etc/agentless/volume.json", stdin=json.dumps(told).encode())
+        """Write what the role would; another backend of files stands beside it."""
+        backends = {BACKEND: options, "files": {"driver": "nfs", "path": FILES, "server": self.host.address}}
+        told = {"backends": backends, "portal": f"{self.host.address}:3260", "iqn": "iqn.2026-01.cloud.agentless"}
+        write = f"umask 077; mkdir -p {FILES}; cat > /etc/agentless/volume.json"
+        self.shell(write, stdin=json.dumps(told).encode())
 
     def ask(self, op: str, volume_id: str, **more: Any) -> dict[str, Any]:
         """The result of one operation of the storage host."""
@@ -154,13 +153,18 @@ def life(host: Site, guest: str) -> None:
 
 
 def from_image(host: Site) -> None:
-    """An image becomes a volume, which a guest starts from."""
-    key = str(uuid.uuid4())
-    spec = host.spec()
-    image = spec.disks[0].image
+    """An image becomes a volume, and another backend has it whole by what the volume's export said."""
+    key, copy = str(uuid.uuid4()), str(uuid.uuid4())
+    image = host.spec().disks[0].image
+    assert image is not None
     source = {"checksum": image.checksum, "format": image.format, "url": image.url, "size": image.size}
     host.must("create", key, size=1, source={"image": source})
     assert host.must("inspect", key)["size"] == 1 << 30
+    shown = {"export": host.must("export", key, **host.login(key)), "user": key, "secret": SECRET}
+    host.must("create", copy, size=1, source=shown, backend="files")
+    host.shell(f"qemu-img compare -f qcow2 -F raw {STORE}/{host.digest} {FILES}/volume-{copy}")
+    host.must("unexport", key)
+    host.must("delete", copy, backend="files")
     host.must("delete", key)
 
 
