@@ -15,11 +15,20 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import borrow, cache, images
+from tests.unit.image.tls import Authority, of_stores
 from tests.unit.image.web import gives, serving
 
 CONTENT = b"an image" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 NONE = cache.Limits(days=0, gib=0)
+
+
+@pytest.fixture
+def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority | None:
+    found = of_stores(tmp_path_factory.getbasetemp() / "authority")
+    if found is not None:
+        monkeypatch.setattr(images, "CA", str(found.ca))
+    return found
 
 
 @pytest.fixture
@@ -31,8 +40,8 @@ def kept(ctx: Context) -> list[str]:
     return sorted(os.listdir(Path(ctx.state_dir, "images")))
 
 
-def test_it_stays_while_it_is_read_and_then_goes(ctx: Context) -> None:
-    with serving() as server:
+def test_it_stays_while_it_is_read_and_then_goes(ctx: Context, trusted: Authority | None) -> None:
+    with serving(trusted) as server:
         server.answers["/i"] = gives(CONTENT)
         image = {"checksum": f"sha256:{DIGEST}", "url": f"{server.base}/i", "size": len(CONTENT)}
         with borrow.borrowed(ctx, image) as path:
@@ -45,12 +54,12 @@ def test_it_stays_while_it_is_read_and_then_goes(ctx: Context) -> None:
         assert len(server.asked) == 2
 
 
-def test_what_was_fetched_makes_others_go(ctx: Context) -> None:
+def test_what_was_fetched_makes_others_go(ctx: Context, trusted: Authority | None) -> None:
     old = Path(ctx.state_dir, "images", "0" * 64)
     old.parent.mkdir()
     old.write_bytes(b"old")
     os.utime(old, (1, 1))
-    with serving() as server:
+    with serving(trusted) as server:
         server.answers["/i"] = gives(CONTENT)
         image = {"checksum": f"sha256:{DIGEST}", "url": f"{server.base}/i", "size": len(CONTENT)}
         with borrow.borrowed(ctx, image):
@@ -58,7 +67,9 @@ def test_what_was_fetched_makes_others_go(ctx: Context) -> None:
         assert kept(ctx) == [DIGEST]
 
 
-def test_one_that_was_forgotten_in_between_is_fetched_again(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_was_forgotten_in_between_is_fetched_again(
+    ctx: Context, trusted: Authority | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ensure, turns = images.ensure, []
 
     def ensured(context: Context, image: dict[str, Any]) -> tuple[str, bool]:
@@ -69,7 +80,7 @@ def test_one_that_was_forgotten_in_between_is_fetched_again(ctx: Context, monkey
         return found
 
     monkeypatch.setattr(images, "ensure", ensured)
-    with serving() as server:
+    with serving(trusted) as server:
         server.answers["/i"] = gives(CONTENT)
         image = {"checksum": f"sha256:{DIGEST}", "url": f"{server.base}/i", "size": len(CONTENT)}
         with borrow.borrowed(ctx, image) as path:
@@ -79,6 +90,6 @@ def test_one_that_was_forgotten_in_between_is_fetched_again(ctx: Context, monkey
 
 def test_check_mode_fetches_nothing(tmp_path: Path) -> None:
     ctx = Context(check_mode=True, state_dir=str(tmp_path))
-    with borrow.borrowed(ctx, {"checksum": f"sha256:{DIGEST}", "url": "http://127.0.0.1:9/"}) as path:
+    with borrow.borrowed(ctx, {"checksum": f"sha256:{DIGEST}", "url": "https://127.0.0.1:9/"}) as path:
         assert not os.path.exists(path)
     assert os.listdir(tmp_path) == []

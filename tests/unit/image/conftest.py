@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import images
+from tests.unit.image.tls import Authority, of_stores
 from tests.unit.image.web import Server, serving
 from tests.unit.resources.cloud import Cloud, new
 
@@ -26,3 +28,12 @@ def cloud(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
 def server() -> Iterator[Server]:
     with serving() as started:
         yield started
+
+
+@pytest.fixture
+def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority | None:
+    """What stores show, which hosts trust for the time of a test."""
+    found = of_stores(tmp_path_factory.getbasetemp() / "authority")
+    if found is not None:
+        monkeypatch.setattr(images, "CA", str(found.ca))
+    return found

@@ -27,13 +27,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store, stores
 from tests.unit.image import craft
 from tests.unit.image.bus import Bus
+from tests.unit.image.tls import Authority
 from tests.unit.resources.cloud import Cloud, predict_then_do
 
 NAMES = ["store1", "store2", "store3"]
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[int]:
+def served(directory: Path, authority: Authority | None) -> Iterator[int]:
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given, directory=str(directory))
@@ -42,6 +43,8 @@ def served(directory: Path) -> Iterator[int]:
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if authority is not None:
+        authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield httpd.server_port
@@ -51,11 +54,11 @@ def served(directory: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def bus(cloud: Cloud, tmp_path: Path) -> Iterator[Bus]:
+def bus(cloud: Cloud, tmp_path: Path, trusted: Authority | None) -> Iterator[Bus]:
     bus = cloud.rpc = Bus(tmp_path / "state")
     cloud.groups = {"cloud_image": NAMES}
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(served(bus.directory(name) / "image-store")) for name in NAMES}
+        ports = {name: stack.enter_context(served(bus.directory(name) / "image-store", trusted)) for name in NAMES}
         cloud.hostvars = {name: {"ansible_host": "127.0.0.1", "image_store_port": port} for name, port in ports.items()}
         yield bus
 
@@ -236,11 +239,11 @@ def test_the_nearest_is_asked_first(host: str | None, zone: str | None, order: s
     groups = {"cloud_image": list("abcd")}
     assert stores.nearest(image, hostvars, groups, host=host, zone=zone) == order.split()
     urls = store.sources(image, hostvars, groups, host=host, zone=zone)
-    assert urls == [f"http://{name}:8480/sha256/{'0' * 64}" for name in order.split()]
+    assert urls == [store.url_at(name, image, hostvars) for name in order.split()]
 
 
 def test_an_image_from_before_there_were_several() -> None:
     image = {"checksum": f"sha256:{'0' * 64}", "store_host": "old", "stores": None}
     assert stores.holding(image) == ["old"]
-    assert store.url_for(image, {}, {"cloud_image": ["new"]}).startswith("http://old:")
+    assert store.url_for(image, {}, {"cloud_image": ["new"]}).partition("://")[2].startswith("old:")
     assert stores.changes(image, ["old", "new"], []) == [Change("stores", ["old"], ["old", "new"])]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.unit.image.tls import Authority
+
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -27,7 +29,8 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(authority: Authority | None = None) -> Iterator[Server]:
+    """A server that speaks TLS where it has an authority to show."""
     about = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,7 +42,9 @@ def serving() -> Iterator[Server]:
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    about.base = f"http://127.0.0.1:{httpd.server_port}"
+    about.base = f"{'https' if authority else 'http'}://127.0.0.1:{httpd.server_port}"
+    if authority is not None:
+        authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield about
