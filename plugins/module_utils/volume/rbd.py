@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 CONF = "/etc/ceph/ceph.conf"
+SNAP = "snap-"  # how the names of snapshots begin
 SNAPSHOTS = "agentless_snapshots"
 SHUT_OUT = 86400.0  # seconds; by then no ticket of a removed user is worth anything
 # An operation that gets no answer ends with an error; without these it waits for ever.
@@ -38,6 +39,7 @@ class Rbd(Driver):
     """One pool of one Ceph cluster."""
 
     protocol = "rbd"
+    atomic = True
     _kept: Any = None
 
     @property
@@ -125,7 +127,7 @@ class Rbd(Driver):
 
     def delete(self, name: str) -> bool:
         image, snapshot = self._place(name)
-        if name.startswith("snapshot-"):
+        if name.startswith(SNAP):
             return self._forget(name, image, snapshot)
         draft = self._remove(f"making-{name}")
         return self._remove(name) or draft
@@ -163,7 +165,7 @@ class Rbd(Driver):
 
     def _sweep(self) -> None:
         for one in list(rbd.RBD().trash_list(self._io())):
-            if one["name"].startswith(("volume-", "making-")):
+            if one["name"].startswith(("volume-", "backup-", "making-")):
                 with contextlib.suppress(rbd.Error):  # a clone still reads from it; its turn comes
                     rbd.RBD().trash_remove(self._io(), one["id"])
 
@@ -184,7 +186,7 @@ class Rbd(Driver):
 
     def _place(self, name: str) -> tuple[str, str | None]:
         """The image, and the snapshot of it that is meant."""
-        if not name.startswith("snapshot-"):
+        if not name.startswith(SNAP):
             return name, None
         io, found = self._io(), []
         with contextlib.suppress(rados.ObjectNotFound), rados.ReadOpCtx() as op:
