@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import uuid
 from typing import Any
 
 import pytest
@@ -92,3 +94,52 @@ def test_a_stopped_instance_becomes_an_image(clean: Cloud) -> None:
     assert gone.returncode == 0, gone.output
     assert stored(cloud, row["checksum"]) == []
     assert cloud.left_over() == {}
+
+
+TARGET = """set -e
+systemctl start tgt
+for n in $(seq 50); do tgtadm --op show --mode sys > /dev/null && break; sleep 0.1; done
+truncate -s 64M /root/vol.raw
+printf 'written by a guest' | dd of=/root/vol.raw bs=4096 seek=3 conv=notrunc status=none
+t="tgtadm --lld iscsi"
+$t --op new --mode target --tid 1 -T iqn.2026-01.cloud.agentless:vol
+$t --op new --mode logicalunit --tid 1 --lun 1 -b /root/vol.raw
+$t --op bind --mode target --tid 1 -I ALL
+$t --op new --mode account --user someone --password canary0canary0
+$t --op bind --mode account --tid 1 --user someone
+"""
+SECRETS = "ps -eo args | grep canary | grep -v grep; ls /run/agentless-* 2>/dev/null; true"
+
+
+def test_a_store_reads_a_volume(clean: Cloud) -> None:
+    """By iSCSI with its secret, and not without."""
+    cloud = clean
+    cloud.host("k2", TARGET)
+    address = cloud.host("k2", "hostname -I").split()[0]
+    export = {"protocol": "iscsi", "portal": f"{address}:3260", "iqn": "iqn.2026-01.cloud.agentless:vol", "lun": 1}
+    volume = {"id": str(uuid.uuid4()), "generation": 1, "export": export, "user": "someone"}
+
+    def ask(**operation: Any) -> dict[str, Any]:
+        task = {"agentless.cloud.image_backend": {"identity": identity, "payload": json.dumps([operation])}}
+        play = {"hosts": "k1", "gather_facts": False, "tasks": [task]}
+        (answer,) = cloud.run([play]).last["results"]
+        assert answer["ok"], answer
+        return dict(answer)
+
+    identity = cloud.host("k1", "cat /etc/agentless/identity").strip()
+    about = {"id": str(uuid.uuid4()), "generation": 1}
+    bad = ask(op="import_begin", **about, volume={**volume, "secret": "wrong0wrong0wr"}, wait=30)
+    assert (bad["state"], "could not be read" in bad["msg"]) == ("failed", True)
+    assert ask(op="import_absent", **about)["changed"]
+    good = ask(op="import_begin", **about, volume={**volume, "secret": "canary0canary0"}, wait=30)
+    assert good["state"] == "done", good
+    ask(op="import_keep", **about, checksum=good["checksum"], size=good["size"])
+    path = f"{STORE}/sha256/{good['checksum'].removeprefix('sha256:')}"
+    cloud.host("k1", f"qemu-img convert -f qcow2 -O raw {path} /root/read.raw")
+    digests = [
+        cloud.host(host, f"sha256sum /root/{name}").split()[0] for host, name in (("k1", "read.raw"), ("k2", "vol.raw"))
+    ]
+    assert digests[0] == digests[1]
+    assert cloud.host("k1", SECRETS) == ""
+    cloud.host("k1", f"rm {path} /root/read.raw")
+    cloud.host("k2", "systemctl stop tgt; rm /root/vol.raw")
