@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import os
 import re
+import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMATS = frozenset({"raw", "qcow2"})
 STALLED = 60  # seconds without a byte after which a download is given up
+CA = "/etc/agentless/ca.pem"  # of the site's own authority, which alone certifies image stores
 
 _CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")
 _QCOW2 = struct.Struct(">4sIQIIQ")  # magic, version, backing file offset and length, cluster bits, virtual size
@@ -145,7 +147,7 @@ def _write(handle: int, block: bytes) -> None:
 
 
 def _open(url: str) -> Any:
-    """Open an HTTP(S) address: no proxy, no other scheme, and redirects only within the same host."""
+    """Open an HTTPS address of an image store: no proxy, no other scheme, and redirects only within the same host."""
     import http.client
     import urllib.error
     import urllib.request
@@ -154,24 +156,45 @@ def _open(url: str) -> Any:
         def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
             after = urllib.request.Request(newurl)
             if after.host != req.host or after.type != req.type:
-                raise BackendError(f"{url} redirects to {after.host}: refused.", "ImageRefused")
+                raise BackendError(f"{url} redirects to {after.type}://{after.host}: refused.", "ImageRefused")
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-    if not url.startswith(("http://", "https://")):
-        raise BackendError(f"{url!r} is not an HTTP address.", "ImageRefused")
+    if not url.startswith("https://"):
+        raise BackendError(f"{url!r} is not an HTTPS address.", "ImageRefused")
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        SameHost,
+        urllib.request.HTTPSHandler(context=_trust()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        SameHost(),
     ):
-        opener.add_handler(handler())
+        opener.add_handler(handler)
     try:
         return opener.open(url, timeout=STALLED)
+    except urllib.error.URLError as exc:
+        if isinstance(exc.reason, ssl.SSLError):
+            raise BackendError(f"{url} could not be opened: {_untrusted(exc.reason)}") from exc
+        raise
     except (http.client.HTTPException, ValueError) as exc:
         raise BackendError(f"{url} could not be opened: {exc}.") from exc
+
+
+def _trust() -> ssl.SSLContext:
+    """Trust in the site's own authority and in no other, whatever the system trusts."""
+    try:
+        context = ssl.create_default_context(cafile=CA)
+    except FileNotFoundError as exc:
+        raise BackendError(f"{CA} is missing, by which image stores are known: run agentless.cloud.site.") from exc
+    except (OSError, ssl.SSLError) as exc:
+        raise BackendError(f"{CA} cannot be read ({exc}): run agentless.cloud.site.") from exc
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _untrusted(exc: ssl.SSLError) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is refused by {CA}: {exc.verify_message.rstrip('.')}. Run agentless.cloud.site."
+    return f"it does not speak TLS as it should: {exc.reason or exc}. Run agentless.cloud.site."
 
 
 def virtual_size(path: str, form: str) -> int:

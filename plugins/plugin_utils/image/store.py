@@ -61,7 +61,7 @@ def url_at(name: str, image: Record, hostvars: Mapping[str, Mapping[str, Any]]) 
     variables = hostvars.get(name) or {}
     address = _address(name, variables)
     shown = f"[{address}]" if ":" in address else address
-    return f"http://{shown}:{int(variables.get('image_store_port') or PORT)}/{algorithm}/{digest}"
+    return f"https://{shown}:{int(variables.get('image_store_port') or PORT)}/{algorithm}/{digest}"
 
 
 def push(request: Request, keeper: str, record: Record, path: str) -> bool:

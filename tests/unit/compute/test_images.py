@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import disks, images
+from tests.unit.image import tls
 
 CONTENT = os.urandom(3 << 20)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -28,15 +29,20 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 class Store:
     """An image host that counts, and that can be told to misbehave."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: tls.Authority) -> None:
         self.served = 0
         store = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path == "/plain":
+                    self.send_response(302)
+                    self.send_header("Location", f"http://127.0.0.1:{store.server.server_port}/image")
+                    self.end_headers()
+                    return
                 if self.path.startswith("/to/"):
                     self.send_response(302)
-                    self.send_header("Location", "http://" + self.path[4:])
+                    self.send_header("Location", "https://" + self.path[4:])
                     self.end_headers()
                     return
                 store.served += 1
@@ -49,19 +55,27 @@ class Store:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        authority.secure(self.server)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 
     def image(self, path: str = "/image", **values: Any) -> dict[str, Any]:
         """An image of this store, as operations carry it."""
-        url = f"http://127.0.0.1:{self.server.server_port}{path}"
+        url = f"https://127.0.0.1:{self.server.server_port}{path}"
         return {"checksum": f"sha256:{DIGEST}", "format": "raw", "url": url, "size": len(CONTENT), **values}
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tls.Authority:
+    """What certifies the store of these tests."""
+    return tls.authority(tmp_path_factory.mktemp("authority"))
+
+
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store(authority: tls.Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store for one test."""
-    made = Store()
+    monkeypatch.setattr(images, "CA", str(authority.ca))
+    made = Store(authority)
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -79,17 +93,17 @@ def cached(ctx: Context) -> list[str]:
     return sorted(path.name for path in where.iterdir()) if where.exists() else []
 
 
-@pytest.mark.parametrize("bad", ["http://127.0.0.1:9/", "/half", "/to/192.0.2.1:9/"])
+@pytest.mark.parametrize("bad", ["https://127.0.0.1:9/", "/half", "/to/192.0.2.1:9/", "/plain"])
 def test_the_next_address_is_tried(ctx: Context, store: Store, bad: str) -> None:
     good = store.image()["url"]
-    first = bad if bad.startswith("http") else store.image(bad)["url"]
+    first = bad if bad.startswith("https") else store.image(bad)["url"]
     path, _downloaded = images.ensure(ctx, store.image(url=first, mirrors=[good]))
     assert Path(path).read_bytes() == CONTENT, "nothing is left of what the first address gave"
     assert cached(ctx) == [DIGEST]
 
 
 def test_no_address_has_it(ctx: Context, store: Store) -> None:
-    urls = ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]
+    urls = ["https://127.0.0.1:9/a", "https://127.0.0.1:9/b"]
     with pytest.raises(BackendError, match=r"9/a could not.*9/b could not"):
         images.ensure(ctx, store.image(url=urls[0], mirrors=urls[1:]))
     assert cached(ctx) == []
@@ -129,8 +143,10 @@ def other(store: Store, host: str) -> str:
         (lambda store: store.image(size=1000), "ImageRefused", "longer than"),
         (lambda store: store.image("/half", size=None), "ImageRefused|BackendFailed", "SHA-256|could not"),
         (lambda store: store.image(other(store, "localhost")), "ImageRefused", "redirects to"),
-        (lambda store: store.image(url="file:///etc/passwd"), "ImageRefused", "not an HTTP address"),
-        (lambda store: store.image(url="http://127.0.0.1:9/"), "BackendFailed", "could not be"),
+        (lambda store: store.image(url="file:///etc/passwd"), "ImageRefused", "not an HTTPS address"),
+        (lambda store: store.image(url=store.image()["url"].replace("https", "http")), "ImageRefused", "not an HTTPS"),
+        (lambda store: store.image("/plain"), "ImageRefused", "redirects to http://127"),
+        (lambda store: store.image(url="https://127.0.0.1:9/"), "BackendFailed", "could not be"),
         (lambda store: store.image(size=1 << 60), "BackendFailed", "has .* left"),
     ],
 )

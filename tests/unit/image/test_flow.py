@@ -343,12 +343,12 @@ def test_where_hosts_fetch_it() -> None:
     def at(**variables: Any) -> str:
         return store.url_for(image, {"store1": variables}, groups)
 
-    assert at() == f"http://store1{end}"
-    assert at(ansible_host="192.0.2.1") == f"http://192.0.2.1{end}"
-    assert at(ansible_host="192.0.2.1", agentless_management_address="192.0.2.2") == f"http://192.0.2.2{end}"
-    assert at(agentless_address="2001:db8::1") == f"http://[2001:db8::1]{end}"
-    assert at(image_store_port="81") == f"http://store1:81/sha256/{'a' * 64}"
-    assert store.url_for({**image, "store_host": "other"}, {}, groups) == f"http://other{end}"
+    assert at() == f"https://store1{end}"
+    assert at(ansible_host="192.0.2.1") == f"https://192.0.2.1{end}"
+    assert at(ansible_host="192.0.2.1", agentless_management_address="192.0.2.2") == f"https://192.0.2.2{end}"
+    assert at(agentless_address="2001:db8::1") == f"https://[2001:db8::1]{end}"
+    assert at(image_store_port="81") == f"https://store1:81/sha256/{'a' * 64}"
+    assert store.url_for({**image, "store_host": "other"}, {}, groups) == f"https://other{end}"
     with pytest.raises(BadInput, match="no content"):
         store.url_for({**image, "checksum": None}, {}, groups)
 

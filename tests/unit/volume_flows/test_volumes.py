@@ -91,7 +91,7 @@ def test_from_an_image(cloud: Cloud, bus: Bus) -> None:
         "format": "qcow2",
         "size": 7,
         "virtual_size": 2 * GIB,
-        "url": f"http://store1:8480/sha256/{'0' * 64}",
+        "url": f"https://store1:8480/sha256/{'0' * 64}",
     }
     refused(cloud, ChangeRefused, "from the image 'debian'", name="root", snapshot="x")
 
