@@ -50,7 +50,7 @@ def begin(conn: sa.Connection, wishes: Sequence[Wish]) -> list[Record]:
                     "volume_type_id": wish.type["id"] if wish.type else None,
                     "backend_id": chosen,
                     "multiattach": wish.multiattach,
-                    "bootable": wish.image is not None,
+                    "bootable": wish.bootable,
                     "image": wish.image,
                     "source": wish.source,
                     "metadata": dict(wish.metadata),

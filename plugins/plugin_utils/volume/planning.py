@@ -117,7 +117,7 @@ def predicted(plan: Plan) -> Record:
             "status": "available",
             "volume_type": plan.wish.type["name"] if plan.wish.type else None,
             "multiattach": plan.wish.multiattach,
-            "bootable": plan.wish.image is not None,
+            "bootable": plan.wish.bootable,
             "source": wanted.shown_source(plan.wish.source),
             "attachments": [],
             "metadata": dict(plan.wish.metadata),

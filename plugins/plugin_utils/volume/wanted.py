@@ -52,6 +52,7 @@ class Wish:
 
     :param source: what it is made from: kind, id and name; None for an empty one.
     :param image: the image's record, where it is made from one.
+    :param bootable: whether its content comes from an image, straight or by way of another volume.
     :param backend_id: the only backend it can live on: that of the snapshot or volume it is made from.
     :param same_host: ids of volumes whose storage host it must be on.
     """
@@ -68,6 +69,7 @@ class Wish:
     zone: str | None = None
     same_host: Sequence[str] = ()
     different_host: Sequence[str] = ()
+    bootable: bool = False
 
 
 def labels(args: Mapping[str, Any]) -> list[str]:
@@ -129,6 +131,7 @@ def new(conn: sa.Connection, args: Mapping[str, Any], project_id: str) -> Wish:
         zone=args.get("zone"),
         same_host=_ids(conn, hints.get("same_host"), project_id),
         different_host=_ids(conn, hints.get("different_host"), project_id),
+        bootable=image is not None or bool(parent and parent.get("bootable")),
     )
 
 

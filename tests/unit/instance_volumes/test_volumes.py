@@ -107,6 +107,15 @@ def test_the_data_outlives_the_instance(cloud: Cloud, hosts: Hosts) -> None:
     assert (left(cloud, hosts), used(cloud)) == ({}, {})
 
 
+def test_booted_from_a_copy(cloud: Cloud, hosts: Hosts) -> None:
+    """A snapshot of what an instance booted from, and a volume of that, can be booted from as well."""
+    cloud.ask("instance", name="db", boot_volume={"size": 5}, **BOOT)
+    cloud.ask("volume_snapshot", name="monday", volume="db-boot", force=True)
+    predict_then_do(cloud, "volume", name="copy", snapshot="monday")
+    shown = predict_then_do(cloud, "instance", name="new", flavor="small", boot_volume={"volume": "copy"}).values
+    assert (names(shown["instance"]), shown["instance"]["image"]) == ([("copy", "vda")], {})
+
+
 def test_many_with_a_boot_volume_each(cloud: Cloud, hosts: Hosts) -> None:
     """One call to each storage host for all of them, and one more to open them."""
     cloud.ask("volume", name="known", size=1)
