@@ -68,7 +68,7 @@ options:
         description: Name or ID of the volume type of the volume that is made.
         type: str
       volume:
-        description: Name or ID of a volume to boot from. It must have been made from an image, or be a copy of such a one.
+        description: Name or ID of a volume to boot from. It must have been made from an image, or be a copy of one.
         type: str
       delete_on_termination:
         description:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
@@ -39,7 +40,8 @@ def fits(conn: sa.Connection, volume: Record, kind: Record) -> bool:
 
 def room(row: Record) -> int:
     """GiB that may still be claimed of a backend, overcommit included."""
-    return math.floor((row["total"] - row["reserved"]) * row["allocation_ratio"]) - int(row["used"])
+    free: int = math.floor((row["total"] - row["reserved"]) * row["allocation_ratio"]) - int(row["used"])
+    return free
 
 
 def _state(row: Record) -> BackendState:
@@ -55,23 +57,23 @@ def _state(row: Record) -> BackendState:
     )
 
 
-def _typed(size: int, kind: Record | None, **more: Any) -> VolumeSpec:
-    about = {"backend": kind["backend"] or "", "extra_specs": kind["extra_specs"] or {}} if kind else {}
-    return VolumeSpec(size=size, **about, **more)
-
-
 def _spec(conn: sa.Connection, asked: Asked, backends: Sequence[Record]) -> VolumeSpec:
     homes = {row["id"]: str(row["host"]) for row in backends}
     near, far = (_hosts(conn, ids, homes) for ids in (asked.same_host, asked.different_host))
-    return _typed(
-        asked.size,
-        asked.type,
+    return replace(
+        _typed(asked.size, asked.type),
         zone=asked.zone,
         only=asked.only,
         exclude=frozenset(asked.tried),
         same_host=near if asked.same_host else None,
         different_host=far,
     )
+
+
+def _typed(size: int, kind: Record | None) -> VolumeSpec:
+    if kind is None:
+        return VolumeSpec(size)
+    return VolumeSpec(size, backend=kind["backend"] or "", extra_specs=kind["extra_specs"] or {})
 
 
 def _hosts(conn: sa.Connection, volume_ids: Sequence[str], homes: Mapping[str, str]) -> frozenset[str]:

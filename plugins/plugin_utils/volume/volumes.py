@@ -195,5 +195,5 @@ def _absent(request: Request, labels: Sequence[str], header: str) -> Outcome:
                 delete.allowed(conn, row, with_snapshots=args["delete_snapshots"])
                 delete.begin(conn, row)
         delete.finish(request, [row["id"] for row in found], timeout=args["timeout"])
-    counted = {"volumes": []} if args.get("count") is not None else {}
+    counted: Record = {"volumes": []} if args.get("count") is not None else {}
     return Outcome(bool(found), {"volume": None, **counted}, changes, header)
