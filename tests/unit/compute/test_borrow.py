@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import borrow, cache, images
-from tests.unit.image.tls import Authority, of_stores
+from tests.unit.image.tls import Authority, authority
 from tests.unit.image.web import gives, serving
 
 CONTENT = b"an image" * 1000
@@ -24,10 +24,9 @@ NONE = cache.Limits(days=0, gib=0)
 
 
 @pytest.fixture
-def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority | None:
-    found = of_stores(tmp_path_factory.getbasetemp() / "authority")
-    if found is not None:
-        monkeypatch.setattr(images, "CA", str(found.ca))
+def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    found = authority(tmp_path_factory.getbasetemp() / "authority")
+    monkeypatch.setattr(images, "CA", str(found.ca))
     return found
 
 
@@ -40,7 +39,7 @@ def kept(ctx: Context) -> list[str]:
     return sorted(os.listdir(Path(ctx.state_dir, "images")))
 
 
-def test_it_stays_while_it_is_read_and_then_goes(ctx: Context, trusted: Authority | None) -> None:
+def test_it_stays_while_it_is_read_and_then_goes(ctx: Context, trusted: Authority) -> None:
     with serving(trusted) as server:
         server.answers["/i"] = gives(CONTENT)
         image = {"checksum": f"sha256:{DIGEST}", "url": f"{server.base}/i", "size": len(CONTENT)}
@@ -54,7 +53,7 @@ def test_it_stays_while_it_is_read_and_then_goes(ctx: Context, trusted: Authorit
         assert len(server.asked) == 2
 
 
-def test_what_was_fetched_makes_others_go(ctx: Context, trusted: Authority | None) -> None:
+def test_what_was_fetched_makes_others_go(ctx: Context, trusted: Authority) -> None:
     old = Path(ctx.state_dir, "images", "0" * 64)
     old.parent.mkdir()
     old.write_bytes(b"old")
@@ -68,7 +67,7 @@ def test_what_was_fetched_makes_others_go(ctx: Context, trusted: Authority | Non
 
 
 def test_one_that_was_forgotten_in_between_is_fetched_again(
-    ctx: Context, trusted: Authority | None, monkeypatch: pytest.MonkeyPatch
+    ctx: Context, trusted: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure, turns = images.ensure, []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import images
-from tests.unit.image.tls import Authority, of_stores
+from tests.unit.image.tls import Authority, authority
 from tests.unit.image.web import Server, serving
 from tests.unit.resources.cloud import Cloud, new
 
@@ -31,9 +31,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority | None:
+def trusted(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Authority:
     """What stores show, which hosts trust for the time of a test."""
-    found = of_stores(tmp_path_factory.getbasetemp() / "authority")
-    if found is not None:
-        monkeypatch.setattr(images, "CA", str(found.ca))
+    found = authority(tmp_path_factory.getbasetemp() / "authority")
+    monkeypatch.setattr(images, "CA", str(found.ca))
     return found

@@ -34,7 +34,7 @@ NAMES = ["store1", "store2", "store3"]
 
 
 @contextmanager
-def served(directory: Path, authority: Authority | None) -> Iterator[int]:
+def served(directory: Path, authority: Authority) -> Iterator[int]:
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given, directory=str(directory))
@@ -43,8 +43,7 @@ def served(directory: Path, authority: Authority | None) -> Iterator[int]:
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if authority is not None:
-        authority.secure(httpd)
+    authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield httpd.server_port
@@ -54,7 +53,7 @@ def served(directory: Path, authority: Authority | None) -> Iterator[int]:
 
 
 @pytest.fixture
-def bus(cloud: Cloud, tmp_path: Path, trusted: Authority | None) -> Iterator[Bus]:
+def bus(cloud: Cloud, tmp_path: Path, trusted: Authority) -> Iterator[Bus]:
     bus = cloud.rpc = Bus(tmp_path / "state")
     cloud.groups = {"cloud_image": NAMES}
     with ExitStack() as stack:

@@ -13,8 +13,6 @@ from functools import cache
 from http.server import HTTPServer
 from pathlib import Path
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store
-
 NAMES = "subjectAltName=IP:127.0.0.1"
 
 
@@ -45,12 +43,6 @@ def authority(directory: Path) -> Authority:
     shown = ["-subj", "/CN=store", "-addext", NAMES, "-keyout", str(key), "-out", str(certificate)]
     _openssl("req", "-x509", "-CA", str(ca), "-CAkey", str(signer), *curve, *shown)
     return Authority(ca, certificate, key)
-
-
-def of_stores(directory: Path) -> Authority | None:
-    """What image stores show if they are asked by HTTPS."""
-    url = store.url_at("store", {"checksum": f"sha256:{'0' * 64}"}, {})
-    return authority(directory) if url.startswith("https:") else None
 
 
 def _openssl(*words: str) -> None:
