@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Become one test host: join its control groups, mount its disk, turn into systemd-nspawn, or QEMU for a machine.
 
-Runs under `unshare --mount`, so the mount belongs to this process and its children only and goes with them,
-however they end. Arguments: the specification written by `host.start`, as one JSON file.
+A container's runs under `unshare --mount`, so the mount belongs to this process and its children only and goes with
+them, however they end. So does a machine's cable, which lasts as long as somebody has it open.
+Arguments: the specification written by `host.start` or `machine.start`, as one JSON file.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import struct
 import subprocess
 import sys
+from typing import Any
+
+TUNSETIFF = 0x400454CA  # linux/if_tun.h, as the flags: a tap, frames bare but for virtio's header
+TAP = 0x0002 | 0x1000 | 0x4000
+
+
+def plug(tap: dict[str, Any]) -> None:
+    """Make a cable into a bridge and leave it open under a descriptor that the next program inherits."""
+    opened = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(opened, TUNSETIFF, struct.pack("16sH22x", tap["name"].encode(), TAP))
+    subprocess.run(["ip", "link", "set", tap["name"], "master", tap["bridge"], "up"], check=True)
+    os.dup2(opened, tap["descriptor"])
 
 
 def main() -> None:
@@ -22,6 +37,8 @@ def main() -> None:
             procs.write(str(os.getpid()))
     if spec["overlay"]:
         subprocess.run(["mount", "-t", "overlay", "agentless-lab", "-o", spec["overlay"], spec["root"]], check=True)
+    if spec["tap"]:
+        plug(spec["tap"])
     os.execvp(spec["argv"][0], spec["argv"])
 
 

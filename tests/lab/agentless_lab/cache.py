@@ -33,8 +33,12 @@ def use(entry: Path) -> Path:
 
 
 def in_use() -> set[str]:
-    """Names of the entries that running hosts have mounted, wherever their labs are kept, or that our labs name."""
-    sources = itertools.chain(PROC.glob("[0-9]*/mountinfo"), state_root().glob("*/lab.json"))
+    """Names of the entries that running hosts lie on, wherever their labs are kept, or that our labs name.
+
+    Containers have their tree mounted, and machines were given the kernel beside their disk.
+    """
+    running = (PROC.glob(f"[0-9]*/{file}") for file in ("mountinfo", "cmdline"))
+    sources = itertools.chain(*running, state_root().glob("*/lab.json"))
     found: set[str] = set()
     for source in sources:
         try:

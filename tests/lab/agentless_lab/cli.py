@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from agentless_lab import console, guest, host, lab, rootfs
+from agentless_lab import console, guest, host, lab, machine, rootfs
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 
@@ -44,6 +44,9 @@ def _up(options: argparse.Namespace) -> None:
         print(json.dumps(lab.status(options.name), indent=2))
         return
     print(f"lab {options.name} is up after {time.monotonic() - begun:.1f} s: {', '.join(plan.hosts)}", file=sys.stderr)
+    for each in lab.hosts_of(options.name):
+        if each.machine:
+            print(f"{each.name} is a machine run by {each.machine.accelerator}", file=sys.stderr)
     print(path)
 
 
@@ -88,10 +91,13 @@ def _build(options: argparse.Namespace) -> None:
     if options.prune and lab.names():
         raise LabError("labs are up, and their disks lie over the cache: take them down before pruning it")
     if options.prune:
-        for gone in [*rootfs.prune(), *guest.prune()]:
+        for gone in [*rootfs.prune(), *machine.prune(), *guest.prune()]:
             print(f"removed {gone}", file=sys.stderr)
         return
-    print(rootfs.build(options.flavor, again=options.again))
+    if options.flavor == "machine":
+        print(machine.image(again=options.again))
+    else:
+        print(rootfs.build(options.flavor, again=options.again))
 
 
 def _console_run(options: argparse.Namespace) -> int:
@@ -144,7 +150,9 @@ def _variables(given: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lab", description="Test hosts: system containers with systemd and SSH.")
+    parser = argparse.ArgumentParser(
+        prog="lab", description="Test hosts: containers and machines with systemd and SSH."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
@@ -193,8 +201,8 @@ def _parser() -> argparse.ArgumentParser:
         inside.add_argument(word, metavar=word.upper())
     inside.add_argument("--timeout", type=float, default=30, metavar="SECONDS")
 
-    build = command("build", _build, "build the cached root filesystem and print its path")
-    build.add_argument("--flavor", choices=rootfs.CONTAINERS, default="full")
+    build = command("build", _build, "build the cached root filesystem, or the image of machines, and print its path")
+    build.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
     build.add_argument("--again", action="store_true", help="even when it is there, to take in newer packages")
     build.add_argument("--prune", action="store_true", help="remove what earlier recipes left in the cache")
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentless_lab import cgroups, machine, network, rootfs
+from agentless_lab.machine import Machine
 from agentless_lab.system import LabError, run, write
 
+PATIENCE = 30.0  # seconds for the greeting of an SSH server that took the call
 DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net", "/dev/fuse")
 
 
@@ -30,8 +32,7 @@ class Host:
     number: int
     index: int
     directory: Path
-    machine: bool = False
-    disks: tuple[str, ...] = ()
+    machine: Machine | None = None
 
     @property
     def address(self) -> str:
@@ -80,7 +81,7 @@ def prepare(host: Host, *, hosts_file: str, authorized_key: str) -> str:
 def start(host: Host, *, tree: Path, pool: Path) -> None:
     """Boot a host; it goes on without us, and `stop` finds it by its control group."""
     if host.machine:
-        machine.start(host)
+        machine.start(host, host.machine)
         return
     if host.running():
         return
@@ -112,6 +113,7 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
         "overlay": f"lowerdir={tree},upperdir={host.upper},workdir={host.directory / 'work'}",
         "root": os.fspath(root),
+        "tap": None,
         "argv": [*argv, "--boot"],
     }
     write(host.directory / "boot.json", json.dumps(spec, indent=2))
@@ -142,6 +144,8 @@ def wait(host: Host, *, timeout: float) -> None:
     while time.monotonic() < deadline:
         try:
             with socket.create_connection((host.address, 22), timeout=1) as connection:
+                # Who hangs up too soon and asks again keeps a slow machine busy with starting sshd.
+                connection.settimeout(PATIENCE)
                 if connection.recv(4) == b"SSH-":
                     return
         except OSError:

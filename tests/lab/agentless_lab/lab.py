@@ -88,7 +88,12 @@ def record(name: str) -> dict[str, Any]:
 def hosts_of(name: str) -> list[Host]:
     """The hosts of a recorded lab."""
     content = record(name)
-    machines = content.get("machines", {})
+    machines = {
+        each: machine.Machine(
+            Path(content["machine_image"]), content.get("accelerator") or machine.EMULATED, tuple(sizes)
+        )
+        for each, sizes in content.get("machines", {}).items()
+    }
     return [
         Host(
             lab=name,
@@ -96,8 +101,7 @@ def hosts_of(name: str) -> list[Host]:
             number=content["number"],
             index=index,
             directory=directory(name) / "hosts" / each,
-            machine=each in machines,
-            disks=tuple(machines.get(each, ())),
+            machine=machines.get(each),
         )
         for index, each in enumerate(content["hosts"])
     ]
@@ -115,14 +119,13 @@ def up(plan: Plan, *, timeout: float) -> Path:
     """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
     plan.check()
     tree = rootfs.build(plan.flavor)
-    if plan.machines:
-        machine.image()
+    kind = machine.kind() if plan.machines else None
     with lock(state_root() / ".lock") as held:
         # The inventory comes last: without it, what is there is the remains of an `up` that was killed.
         fresh = not (directory(plan.name) / "inventory.yml").exists()
         if fresh:
             _remove(plan.name)
-            _record(plan, tree)
+            _record(plan, tree, kind)
         elif not _same(record(plan.name), plan):
             raise LabError(f"lab {plan.name} is there with other hosts or another flavor: take it down first")
         network.create(record(plan.name)["number"], plan.name, held=held)
@@ -151,7 +154,8 @@ def boot(each: Host, timeout: float) -> None:
     content = record(each.lab)
     host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
     host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1))
-    run([*ssh(each), "true"])
+    # What a machine made of itself when it first booted shall be there after its power was cut.
+    run([*ssh(each), "sync" if each.machine else "true"])
 
 
 def down(name: str) -> None:
@@ -196,6 +200,7 @@ def status(name: str) -> dict[str, Any]:
             "address": each.address,
             "address6": each.address6,
             "running": each.running(),
+            "machine": each.machine.accelerator if each.machine else None,
             "directory": str(each.directory),
         }
         for each in hosts_of(name)
@@ -211,7 +216,7 @@ def status(name: str) -> dict[str, Any]:
     }
 
 
-def _record(plan: Plan, tree: Path) -> None:
+def _record(plan: Plan, tree: Path, kind: machine.Machine | None) -> None:
     """Write a new lab down, with a number that no other lab has."""
     taken = {record(each)["number"] for each in names() if (directory(each) / "lab.json").exists()}
     content = {
@@ -222,7 +227,8 @@ def _record(plan: Plan, tree: Path) -> None:
         "pool": str(rootfs.pool()),
         "hosts": list(plan.hosts),
         "machines": {name: list(sizes) for name, sizes in plan.machines.items()},
-        "machine_image": str(machine.path()) if plan.machines else None,
+        "machine_image": str(kind.image) if kind else None,
+        "accelerator": kind.accelerator if kind else None,
     }
     write(directory(plan.name) / "lab.json", json.dumps(content, indent=2) + "\n")
 
@@ -243,7 +249,7 @@ def _prepare(name: str) -> None:
     for each in hosts:
         shutil.copyfile(place / "known_hosts", each.upper / "etc/ssh/ssh_known_hosts")
         if each.machine:
-            machine.prepare(each)
+            machine.prepare(each, each.machine)
 
 
 def _in_parallel(work: Any, hosts: Sequence[Host], *more: Any) -> list[Any]:

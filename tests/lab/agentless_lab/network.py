@@ -90,13 +90,6 @@ def destroy(lab: str, recorded: int | None) -> None:
         run(["ip", "link", "delete", interface.name])
 
 
-def plug(port: str, number: int) -> None:
-    """Make the cable of a machine: a tap on the lab's bridge."""
-    unplug(port)
-    run(["ip", "tuntap", "add", "dev", port, "mode", "tap"])
-    run(["ip", "link", "set", port, "master", bridge(number), "up"])
-
-
 def unplug(port: str) -> None:
     """Remove the cable of a host that is gone."""
     if Path("/sys/class/net", port).exists():

@@ -271,8 +271,8 @@ def build(flavor: str, *, again: bool = False) -> Path:
         _configure(temporary / "root", flavor)
         if flavor == "full":
             _index(temporary / "pool")
-            _swap(temporary / "pool", pool())
-        _swap(temporary / "root", target)
+            swap(temporary / "pool", pool())
+        swap(temporary / "root", target)
         remove(temporary)
         cache.prune(KINDS, _present())
     return target
@@ -398,7 +398,7 @@ def _index(packages: Path) -> None:
     )
 
 
-def _swap(fresh: Path, target: Path) -> None:
+def swap(fresh: Path, target: Path) -> None:
     """Put a finished directory in its place; what stood there before may still be in use, so it is kept aside."""
     if target.exists():
         aside = target.with_name(f"old-{os.getpid()}-{target.name}")
