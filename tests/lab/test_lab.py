@@ -17,7 +17,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from agentless_lab import cache, cgroups, guest, lab, network, rootfs  # noqa: E402
+from agentless_lab import cache, cgroups, guest, lab, machine, network, rootfs  # noqa: E402
 from agentless_lab.system import LabError, state_root, write  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
@@ -153,6 +153,55 @@ def test_down_after_up_was_killed_half_way() -> None:
             begun.wait()
         call("down", "--name", name)
         assert traces(name) == []
+
+
+@pytest.mark.lab
+def test_a_machine_that_died_starts_again_with_its_disks_and_leaves_nothing() -> None:
+    name = f"{NAME}-machine"
+    modules = ("dm-thin-pool", "iscsi_target_mod", "nfsd", "target_core_file", "target_core_iblock")
+    words = ["up", "--name", name, "--hosts", "a", "--machine", "m", "--disk", "m=64M", "--disk", "m=1G"]
+    try:
+        found = json.loads(call(*words, "--group", "storage=m", "--json"))
+        assert [host["machine"] in (machine.KVM, machine.EMULATED) for host in found["hosts"]] == [False, True]
+        assert call("exec", name, "m", "--", "lsblk --bytes --noheadings --output SIZE /dev/vdb /dev/vdc").split() == [
+            str(64 * 1024**2),
+            str(1024**3),
+        ]
+        call("exec", name, "m", "--", " && ".join(f"modprobe {module}" for module in modules))
+        call("exec", name, "a", "--", "ping -c 1 m")
+        call("exec", name, "m", "--", "echo kept > /root/note; sync; echo kept | dd of=/dev/vdb conv=fsync")
+        call("kill", name, "m")
+        ports = Path("/sys/class/net", found["bridge"], "brif")
+        assert not [port for port in ports.iterdir() if port.name.startswith("vm-")]
+        assert Path(call(*words).strip()) == Path(found["inventory"])  # `up` completes what is partly up
+        assert call("exec", name, "m", "--", "cat /root/note; head -c 4 /dev/vdb").split() == ["kept", "kept"]
+        for pid in cgroups.processes(cgroups.name(name, "m")):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        call("down", "--name", name)
+    assert traces(name) == []
+
+
+@pytest.mark.lab
+def test_down_after_up_of_a_machine_was_killed_half_way() -> None:
+    name = f"{NAME}-mhalf"
+    machine.image()
+    for seconds in (0.3, 0.8, 1.5, 3, 6):
+        words = ["up", "--name", name, "--machine", "m", "--disk", "m=64M"]
+        begun = subprocess.Popen([str(HERE / "lab"), *words], stdout=subprocess.DEVNULL)
+        try:
+            begun.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            begun.kill()
+            begun.wait()
+        call("down", "--name", name)
+        assert traces(name) == []
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("accelerator", "want"), [(machine.EMULATED, True), ("none", False)])
+def test_an_accelerator_works_when_a_guest_starts_by_it(accelerator: str, want: bool) -> None:
+    assert machine.starts(accelerator, machine.image(), timeout=120) is want
 
 
 @pytest.mark.lab

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from agentless_lab import cache, guest, rootfs
+from agentless_lab import cache, guest, machine, rootfs
+from agentless_lab.system import LabError
 
 HOUR = 3600
 TREE = "root-full-"
@@ -113,6 +114,28 @@ def test_what_is_mounted_counts_wherever_its_lab_is_kept(place: Path) -> None:
     assert left(place) == "ac"
 
 
+def test_what_a_machine_was_started_with_counts_wherever_its_lab_is_kept(place: Path) -> None:
+    for letter in "ab":
+        (place / name("machine-", letter)).mkdir()
+        age(place / name("machine-", letter), 90)
+    (cache.PROC / "7").mkdir(parents=True)
+    words = ["qemu-system-x86_64", "-kernel", str(place / name("machine-", "a") / "vmlinuz")]
+    (cache.PROC / "7" / "cmdline").write_bytes("\0".join(words).encode())
+    cache.prune("machine", [], kept=0)
+    assert left(place, "machine-") == "a"
+
+
+def test_a_machine_image_in_use_is_not_made_again(place: Path) -> None:
+    """The disks of machines lie over it: another content below them would be a broken file system."""
+    machine.path().mkdir()
+    record = place.parents[1] / "state" / "agentless-lab" / "one" / "lab.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"machine_image": str(machine.path())}))
+    with pytest.raises(LabError, match="take their labs down"):
+        machine.image(again=True)
+    assert machine.image() == machine.path()
+
+
 def test_each_form_of_a_guest_is_counted_by_itself(place: Path) -> None:
     fill(place)
     cache.prune("guest", [])
@@ -124,8 +147,8 @@ def test_each_form_of_a_guest_is_counted_by_itself(place: Path) -> None:
 
 def test_the_names_that_the_makers_give_are_known(place: Path) -> None:
     """Else nothing would ever be removed, and nobody would notice."""
-    made = [*rootfs._present(), *guest._present()]
+    made = [*rootfs._present(), *guest._present(), machine.path()]
     for entry in made:
         entry.write_text("x")
         age(entry, 90)
-    assert set(cache.prune("root|pool|guest", [], kept=0)) == set(made)
+    assert set(cache.prune("root|pool|guest|machine", [], kept=0)) == set(made)
