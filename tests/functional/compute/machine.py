@@ -51,6 +51,18 @@ images._write = write
 compute_backend.main()
 """
 
+# Serves images as a store does; its certificate is its own authority.
+SERVER = """
+import functools, http.server, ssl, sys
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/etc/agentless/ca.pem", "/run/image-store.key")
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[2])
+server = http.server.ThreadingHTTPServer(("", int(sys.argv[1])), handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
 
 class Machine:
     """The host of these tests."""
@@ -76,8 +88,13 @@ class Machine:
         self.shell(f"cat > {STORE}/{self.digest}", stdin=content)
         self.shell("systemctl start libvirtd")
         self.shell(
+            f"mkdir -p /etc/agentless && cd /etc/agentless && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+            f"-days 2 -subj /CN=store -addext subjectAltName=IP:127.0.0.1 -keyout /run/image-store.key -out ca.pem 2>/dev/null"
+        )
+        self.shell("cat > /run/image-store.py", stdin=SERVER.encode())
+        self.shell(
             f"systemd-run --quiet --unit=image-store -p StandardError=truncate:/run/image-store.log "
-            f"python3 -u -m http.server {STORE_PORT} --directory {STORE}"
+            f"python3 -u /run/image-store.py {STORE_PORT} {STORE}"
         )
         self.identity = self.run([{"op": "discover"}])[0]["identity"]
 
@@ -132,7 +149,7 @@ class Machine:
 
     def spec(self, name: str = "guest", **more: Any) -> DomainSpec:
         """A small instance of the guest image."""
-        url = f"http://127.0.0.1:{STORE_PORT}/{self.digest}"
+        url = f"https://127.0.0.1:{STORE_PORT}/{self.digest}"
         image = Image(f"sha256:{self.digest}", "qcow2", url, self.size)
         plain = DomainSpec(
             id=str(uuid.uuid4()),
