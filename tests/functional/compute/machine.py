@@ -88,8 +88,9 @@ class Machine:
         self.shell(f"cat > {STORE}/{self.digest}", stdin=content)
         self.shell("systemctl start libvirtd")
         self.shell(
-            f"mkdir -p /etc/agentless && cd /etc/agentless && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-            f"-days 2 -subj /CN=store -addext subjectAltName=IP:127.0.0.1 -keyout /run/image-store.key -out ca.pem 2>/dev/null"
+            "mkdir -p /etc/agentless && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+            "-subj /CN=store -addext subjectAltName=IP:127.0.0.1 "
+            "-keyout /run/image-store.key -out /etc/agentless/ca.pem 2>/dev/null"
         )
         self.shell("cat > /run/image-store.py", stdin=SERVER.encode())
         self.shell(
