@@ -13,8 +13,8 @@ short_description: Carry out volume operations on a storage host
 version_added: 0.2.0
 description:
   - Runs on storage hosts, called by the action plugins of this collection. It is not meant for playbooks.
-  - Serves C(discover), C(create), C(delete), C(extend), C(snapshot), C(snapshot_absent), C(export), C(unexport) and
-    C(inspect).
+  - Serves C(discover), C(usage), C(inspect), C(create), C(delete), C(extend), C(snapshot), C(snapshot_absent),
+    C(export), C(unexport), C(backup), C(backup_absent) and C(restore).
 author:
   - agentless.cloud contributors (@agentless)
 requirements:
@@ -76,12 +76,10 @@ results:
 from ansible_collections.agentless.cloud.plugins.module_utils import backend
 from ansible_collections.agentless.cloud.plugins.module_utils.volume import operations
 
-READING = frozenset({"discover", "inspect"})
-
 
 def main() -> None:
     """Serve one call."""
-    backend.main({}, reading=READING, batch=operations.carry_out)
+    backend.main({}, reading=operations.READING, batch=operations.carry_out)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Driver:
     """
 
     protocol = "iscsi"  # how compute hosts reach a volume; what is not iscsi exports by itself
+    atomic = False  # whether a snapshot is the volume at one moment, and costs nothing
 
     def __init__(self, ctx: Context, options: dict[str, Any]) -> None:
         self.ctx = ctx

@@ -47,6 +47,7 @@ class File(Driver):
         return draft
 
     def finish(self, name: str) -> None:
+        self.ctx.effect("rename")
         os.rename(self.path(f"making-{name}"), self.path(name))
         directory = os.open(str(self.options["path"]), os.O_RDONLY | os.O_DIRECTORY)
         try:

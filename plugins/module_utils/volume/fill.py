@@ -2,19 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Content for a draft: from an image, from another backend of this host, or from another storage host over iSCSI."""
+"""Content for a draft: from an image, from another backend of this host, or from another storage host."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import images
+from ansible_collections.agentless.cloud.plugins.module_utils.compute.borrow import borrowed
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,45 +34,63 @@ def from_image(ctx: Context, draft: str, image: dict[str, Any], size: int) -> No
 
     :raises BackendError: it does not fit, is not what was said, or leads to other files.
     """
-    path, _downloaded = images.ensure(ctx, image)
     form = str(image.get("format"))
     if form not in images.FORMATS:
         raise BackendError(f"Images are raw or qcow2, not {form!r}: convert the image first.", "ImageRefused")
-    needed = images.virtual_size(path, form)
-    if needed > size:
-        raise BackendError(f"The image has {needed} bytes, and the volume {size}.", "ImageRefused")
-    _convert(ctx, ["-f", form, path], draft)
+    with borrowed(ctx, image) as path:
+        needed = images.virtual_size(path, form)
+        if needed > size:
+            raise BackendError(f"The image has {needed} bytes, and the volume {size}.", "ImageRefused")
+        _convert(ctx, form, [path], draft)
 
 
 def from_path(ctx: Context, draft: str, path: str) -> None:
     """Write what another backend of this host has."""
-    _convert(ctx, ["-f", "raw", path], draft)
+    # The target writes past this host's page cache, in which a look from before may still stand.
+    device = os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode)
+    _convert(ctx, "raw", [*(["-T", "none"] if device else []), path], draft)
 
 
 def from_export(ctx: Context, draft: str, source: dict[str, Any]) -> None:
     """Write what another storage host exports to this one. The secret stands in a file that only root can read."""
-    export = source["export"]
-    if export.get("protocol") != "iscsi":
-        raise BackendError(f"A volume that is exported by {export.get('protocol')!r} cannot be copied from here.")
-    with _kept(str(source["secret"])) as secret:
-        about = {
-            "driver": "iscsi",
-            "transport": "tcp",
-            "portal": str(export["portal"]),
-            "target": str(export["iqn"]),
-            "lun": int(export.get("lun", 0)),
-            "user": str(source["user"]),
-            "password-secret": "chap",
-            "initiator-name": initiator() or "",
-        }
-        opened = json.dumps({"driver": "raw", "file": about})
-        _convert(ctx, ["--object", f"secret,id=chap,file={secret}", f"json:{opened}"], draft)
+    export, form, secret = source["export"], "raw", str(source["secret"])
+    if export.get("protocol") == "rbd":
+        form, secret = "base64", cephx.key(secret, initiator() or "")
+    opened = json.dumps({"driver": "raw", "file": _opened(export, str(source["user"]))})
+    with _kept(secret) as path:
+        secret_object = f"secret,id=secret,format={form},file={path}"
+        _convert(ctx, "raw", ["--object", secret_object, f"json:{opened}"], draft)
 
 
-def _convert(ctx: Context, source: list[str], draft: str) -> None:
+def _opened(export: dict[str, Any], user: str) -> dict[str, Any]:
+    """How QEMU opens an export; ``secret`` is the name of the object that holds what it logs in with."""
+    protocol = export.get("protocol")
+    if protocol == "iscsi":
+        login = {"user": user, "password-secret": "secret", "initiator-name": initiator() or ""}
+        target = {"portal": str(export["portal"]), "target": str(export["iqn"]), "lun": int(export.get("lun", 0))}
+        return {"driver": "iscsi", "transport": "tcp", **target, **login}
+    if protocol == "rbd":
+        image = {"pool": str(export["pool"]), "image": str(export["name"]), "user": str(export["user"])}
+        servers = [_server(one) for one in export["monitors"]]
+        return {"driver": "rbd", **image, "key-secret": "secret", "server": servers}
+    if protocol == "nfs":
+        who = {"user": int(export["uid"]), "group": int(export["uid"])}
+        return {"driver": "nfs", "path": str(export["path"]), "server": {"type": "inet", "host": export["host"]}, **who}
+    if protocol == "gluster":
+        servers = [{"type": "inet", **_server(one)} for one in export["hosts"]]
+        return {"driver": "gluster", "volume": export["volume"], "path": export["path"], "server": servers}
+    raise BackendError(f"A volume that is exported by {protocol!r} cannot be copied from here.")
+
+
+def _server(address: Any) -> dict[str, str]:
+    host, _colon, port = str(address).rpartition(":")
+    return {"host": host.strip("[]"), "port": port}
+
+
+def _convert(ctx: Context, form: str, source: list[str], draft: str) -> None:
     """Drafts read zeros, so zeros are not written: what is sparse stays so."""
     ctx.effect("fill")
-    argv = [*LIMITS, "qemu-img", "convert", "-n", "--target-is-zero", "-O", "raw", *source, draft]
+    argv = [*LIMITS, "qemu-img", "convert", "-n", "--target-is-zero", "-f", form, "-O", "raw", *source, draft]
     ctx.run(argv, timeout=TIME)
     if not draft.startswith("/"):
         return  # an address that QEMU's tools alone know; what stands there has answered for each write

@@ -30,6 +30,7 @@ class Lvm(Driver):
         self._pool = str(options.get("pool", ""))
         self._sizes: dict[str, int] | None = None
         self._zeroes = False
+        self.atomic = self._thin
 
     @property
     def capabilities(self) -> dict[str, Any]:
@@ -63,6 +64,7 @@ class Lvm(Driver):
         self._new(name, size, source)  # one command, whole or not at all
 
     def finish(self, name: str) -> None:
+        self.ctx.effect("lvrename")
         self._do("lvrename", self._vg, f"making-{name}", name)
         self._known()[name] = self._known().pop(f"making-{name}")
 
@@ -75,11 +77,19 @@ class Lvm(Driver):
         if size < before:
             raise BackendError(f"{name} is larger than {size} bytes and is not cut.")
         self._zeroing()
+        more = [] if self._thin else self._wiped(name, size - before)
         self.ctx.effect("lvextend")
-        self._do("lvextend", "-y", "-L", f"{size}b", self._of(name))
-        if not self._thin:
-            self._wipe(name, before)
+        self._do("lvextend", "-y", "-L", f"{size}b", self._of(name), *more)
         self._known()[name] = size
+
+    def _wiped(self, name: str, size: int) -> list[str]:
+        """Extents that read zeros already: who has the volume open sees the new ones the moment it grows."""
+        draft = f"making-{name}"
+        self._remove(draft)
+        self._new(draft, size, None)
+        found = self._report("lvs", "seg_pe_ranges", "--segments", self._of(draft))
+        self._remove(draft, wipe=False)
+        return [part for row in found for part in row[0].split()]
 
     def snapshot(self, name: str, source: str) -> None:
         if not self._thin:
@@ -103,6 +113,7 @@ class Lvm(Driver):
             # Without -kn the copy of a snapshot would be skipped when the group is activated.
             self._do("lvcreate", "-y", "-q", "-s", "-kn", "-prw", "-ay", "-K", "-n", name, self._of(source))
             if (self.size(source) or 0) < size:
+                self.ctx.effect("lvextend")
                 self._do("lvextend", "-y", "-L", f"{size}b", self._of(name))
         elif self._thin:
             self._zeroing()
@@ -118,14 +129,15 @@ class Lvm(Driver):
             raise BackendError("The thin pool does not zero new blocks: set it with 'lvchange --zero y'.")
 
     def _wipe(self, name: str, offset: int) -> None:
+        self.ctx.effect("blkdiscard")
         self.ctx.run(["blkdiscard", "-z", "-o", str(offset), f"/dev/{self._vg}/{name}"], timeout=WIPE)
 
-    def _remove(self, name: str) -> bool:
+    def _remove(self, name: str, wipe: bool = True) -> bool:
         if self.size(name) is None:
             return False
+        if wipe and not self._thin:
+            self._wipe(os.path.basename(self.path(name)), 0)
         self.ctx.effect("lvremove")
-        if not self._thin:
-            self._wipe(self.path(name).rpartition("/")[2], 0)
         self._do("lvremove", "-y", "-q", self._of(name))
         self._known().pop(name, None)
         return True

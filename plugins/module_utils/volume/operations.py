@@ -15,16 +15,18 @@ from ansible_collections.agentless.cloud.plugins.module_utils import backend
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 from ansible_collections.agentless.cloud.plugins.module_utils.volume import fill
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.backups import Backups
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver, named, size_bytes
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.target import LUN, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
 
 LOCKS = "/run/agentless-volumes"
+READING = frozenset({"discover", "inspect", "usage"})
 
 Result = dict[str, Any]
 
@@ -36,7 +38,7 @@ class Host:
         self.ctx = ctx
         self.config = Config(ctx)
         self.target = Target(ctx, self.config.portal, self.config.iqn)
-        self.unsaved = False
+        backups = Backups(ctx, self.config)
         self.handlers: dict[str, Callable[[Driver, Operation], Result]] = {
             "create": self.create,
             "delete": self.delete,
@@ -46,15 +48,17 @@ class Host:
             "export": self.export,
             "unexport": self.unexport,
             "inspect": self.inspect,
+            "usage": self.usage,
+            "backup": backups.backup,
+            "backup_absent": backups.backup_absent,
+            "restore": backups.restore,
         }
 
     def one(self, ctx: Context, op: Operation) -> Result:
-        """Carry out one operation, alone on its volume."""
+        """Carry out one operation."""
         if op["op"] == "discover":
             return discover(self.config)
-        driver = self.config.driver(op.get("backend"))
-        with alone(ctx, str(op.get("volume") or op["id"])):
-            return self.handlers[op["op"]](driver, op)
+        return self.handlers[op["op"]](self.config.driver(op.get("backend")), op)
 
     def create(self, driver: Driver, op: Operation) -> Result:
         """Have a volume of that size, filled from where ``source`` says."""
@@ -139,7 +143,6 @@ class Host:
         iqn = self.target.iqn(op["backend"], name)
         with self.target.changes():
             changed = self.target.export(iqn, driver.path(name), op)
-        self.unsaved |= changed
         return {"changed": changed, "protocol": "iscsi", "portal": self.config.portal, "iqn": iqn, "lun": LUN}
 
     def unexport(self, driver: Driver, op: Operation) -> Result:
@@ -150,19 +153,16 @@ class Host:
         """Say how large the volume is, in bytes; 0 where there is none."""
         return {"size": driver.size(named("volume", op["id"])) or 0}
 
-    def save(self) -> None:
-        """Save the target's configuration if anything of it was changed."""
-        if self.unsaved and not self.ctx.check_mode:
-            with self.target.changes():
-                self.target.save()
+    @staticmethod
+    def usage(driver: Driver, _op: Operation) -> Result:
+        """Say how much room the backend has and how much is taken, in GiB."""
+        return dict(driver.usage())
 
     def _closed(self, driver: Driver, name: str, op: Operation) -> bool:
         if driver.protocol != "iscsi":
             return driver.unexport(name, op)
         with self.target.changes():
-            changed = self.target.unexport(self.target.iqn(op["backend"], name), op.get("initiator"))
-        self.unsaved |= changed
-        return changed
+            return self.target.unexport(self.target.iqn(op["backend"], name), op.get("initiator"))
 
 
 def discover(config: Config) -> Result:
@@ -184,20 +184,27 @@ def discover(config: Config) -> Result:
 def carry_out(ctx: Context, operations: list[Operation]) -> list[Result]:
     """All operations of a call, in their order; the target's configuration is saved at the end."""
     host = Host(ctx)
-    known = {**host.handlers, "discover": None}
-    table: dict[str, backend.Handler] = dict.fromkeys(known, host.one)
-    try:
-        return [backend.one(ctx, op, table) for op in operations]
-    finally:
-        host.save()
+    table: dict[str, backend.Handler] = dict.fromkeys([*host.handlers, "discover"], host.one)
+    changing = [] if ctx.check_mode else [op for op in operations if op["op"] not in READING]
+    with alone(str(key) for op in changing for key in (op.get("id"), op.get("volume")) if key):
+        try:
+            return [backend.one(ctx, op, table) for op in operations]
+        finally:
+            if changing:
+                host.target.save_changes()
 
 
 @contextlib.contextmanager
-def alone(ctx: Context, volume_id: str) -> Iterator[None]:
-    """Hold the lock of a volume; waits for an operation on it that is under way. In /run, so a restart forgets them."""
-    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
-    with open(os.path.join(LOCKS, named("volume", volume_id)), "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def alone(ids: Iterable[str]) -> Iterator[None]:
+    """Hold the locks of all volumes of a call before anything is read of them, so that what was read stays true.
+
+    Waits for calls on them that are under way. In /run, so a restart forgets the files.
+    """
+    with contextlib.ExitStack() as stack:
+        os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+        for name in sorted({named("volume", each) for each in ids}):  # in one order, or two calls wait for each other
+            lock = stack.enter_context(open(os.path.join(LOCKS, name), "a", encoding="ascii"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

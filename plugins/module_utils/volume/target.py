@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
 LOCK = "/run/agentless-target.lock"
+# Stands while something is changed and not saved, so that the next call saves what a killed one has not.
+UNSAVED = "/run/agentless-target.unsaved"
+SAVED = "/etc/rtslib-fb-target/saveconfig.json"
 LUN = 0
 # Who has no ACL gets nothing, and who has one still has to know the secret.
 CLOSED = {"authentication": "1", "generate_node_acls": "0", "cache_dynamic_acls": "0", "demo_mode_write_protect": "1"}
@@ -41,10 +45,11 @@ class Target:
         self._ctx = ctx
         self._portal = portal
         self._base = base
+        self._gone: set[str] = set()
 
     @contextlib.contextmanager
     def changes(self) -> Iterator[None]:
-        """Hold the lock, and save what was changed."""
+        """Hold the lock; :meth:`save_changes` comes at the end of the call."""
         if rtslib is None:
             raise BackendError("python3-rtslib-fb is missing on this host: run agentless.cloud.site for it.")
         with open(LOCK, "a", encoding="ascii") as lock:
@@ -64,7 +69,7 @@ class Target:
             target = _lookup(iqn)
             changed = target is None or not _complete(target, op)
             if changed and not self._ctx.check_mode:
-                self._ctx.effect("target")
+                self._touch("target")
                 target = target or rtslib.Target(rtslib.FabricModule("iscsi"), iqn)
                 self._build(target, device, op)
             return changed
@@ -74,17 +79,18 @@ class Target:
         with _told(f"close {iqn}"):
             target = _lookup(iqn)
             if target is None:
-                return self._orphan(iqn)
+                return self._orphan(iqn) | self._forgotten(iqn)
             acls = [acl for tpg in target.tpgs for acl in tpg.node_acls]
             leaving = [acl for acl in acls if acl.node_wwn == initiator]
-            if initiator and not leaving:
+            if initiator and acls and not leaving:
                 return False
             if not self._ctx.check_mode:
-                self._ctx.effect("target")
+                self._touch("target")
                 for acl in leaving:
                     acl.delete()
                 if not initiator or len(leaving) == len(acls):
                     target.delete()
+                    self._gone |= {iqn, _label(iqn)}
                     self._orphan(iqn)
             return True
 
@@ -92,15 +98,49 @@ class Target:
         """Whether the volume is exported."""
         return rtslib is not None and _lookup(iqn) is not None
 
-    def save(self) -> None:
-        """Write the configuration down, for the next start of the machine."""
-        with _told("save the target's configuration"):
-            rtslib.RTSRoot().save_to_file()
+    def save_changes(self) -> None:
+        """Write the configuration down for the next start of the machine, if this call or a killed one changed it."""
+        if not os.path.exists(UNSAVED):
+            return
+        with self.changes(), _told("save the target's configuration"):
+            self._ctx.effect("save")
+            now, before = rtslib.RTSRoot().dump(), _saved()
+            # What did not come back when the machine started is kept, or one missing device would cost its target.
+            for kind, key in (("targets", "wwn"), ("storage_objects", "name")):
+                live = {one[key] for one in now[kind]} | self._gone
+                now[kind] += [one for one in before.get(kind, ()) if one[key] not in live and self._ours(one[key])]
+            draft = f"{SAVED}.part"
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
+                json.dump(now, handle, sort_keys=True, indent=2)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.rename(draft, SAVED)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(UNSAVED)
+
+    def _touch(self, effect: str) -> None:
+        self._ctx.effect(effect)
+        with open(UNSAVED, "a", encoding="ascii"):
+            pass
+
+    def _ours(self, name: str) -> bool:
+        return name.startswith(f"{self._base}:") or ".volume-" in name
+
+    def _forgotten(self, iqn: str) -> bool:
+        """Take a target out of the saved configuration that is not there."""
+        if all(one["wwn"] != iqn for one in _saved().get("targets", ())):
+            return False
+        if not self._ctx.check_mode:
+            self._touch("target")
+            self._gone |= {iqn, _label(iqn)}
+        return True
 
     def _orphan(self, iqn: str) -> bool:
         """Remove a backstore that a killed call has left without a target, or that a target has just left."""
         storage = _storage(_label(iqn))
         if storage is not None and not self._ctx.check_mode:
+            self._touch("backstore")
+            self._gone.add(storage.name)
             storage.delete()
         return storage is not None
 
@@ -108,17 +148,22 @@ class Target:
         tpg = next(iter(target.tpgs), None) or rtslib.TPG(target, 1)
         for attribute, value in CLOSED.items():
             tpg.set_attribute(attribute, value)
+        self._ctx.effect("lun")
         lun = next(iter(tpg.luns), None) or rtslib.LUN(tpg, LUN, self._backstore(_label(target.wwn), device, op["id"]))
+        self._ctx.effect("acl")
         for acl in list(tpg.node_acls):
             if not op.get("shared") and acl.node_wwn != op["initiator"]:
                 acl.delete()
         acl = _acl(tpg, op["initiator"]) or rtslib.NodeACL(tpg, op["initiator"])
         acl.chap_userid, acl.chap_password = op["user"], op["secret"]
+        self._ctx.effect("mapped")
         if not list(acl.mapped_luns):
             rtslib.MappedLUN(acl, LUN, lun)
+        self._ctx.effect("portal")
         if not list(tpg.network_portals):
             address, port = address_and_port(self._portal)
             rtslib.NetworkPortal(tpg, address, port)
+        self._ctx.effect("enable")
         tpg.enable = True
 
     @staticmethod
@@ -154,6 +199,15 @@ def _complete(target: Any, op: dict[str, Any]) -> bool:
     same = (acl.chap_userid, acl.chap_password) == (op["user"], op["secret"])
     closed = all(tpg.get_attribute(name) == value for name, value in CLOSED.items())
     return same and closed and (not others or bool(op.get("shared")))
+
+
+def _saved() -> dict[str, Any]:
+    """The saved configuration."""
+    try:
+        with open(SAVED, encoding="utf-8") as handle:
+            return dict(json.load(handle))
+    except FileNotFoundError:
+        return {}
 
 
 def _lookup(iqn: str) -> Any:
