@@ -46,10 +46,12 @@ def served(directory: Path, authority: Authority) -> Iterator[int]:
     authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield httpd.server_port
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    try:
+        yield httpd.server_port
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
 
 
 @pytest.fixture

@@ -47,10 +47,12 @@ def serving(authority: Authority | None = None) -> Iterator[Server]:
         authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield about
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    try:
+        yield about
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
 
 
 def gives(content: bytes, *, length: int | None = None, status: int = 200) -> Respond:
