@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""LVM and the kernel's target on a whole machine, with another host that comes to it over iSCSI."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agentless_lab import lab
+from agentless_lab.system import PREREQUISITES, LabError, require
+
+from tests.functional.compute import machine
+from tests.functional.volume import direct
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+INITIATOR = "iqn.2026-01.cloud.agentless:one"
+OTHER = "iqn.2026-01.cloud.agentless:two"
+SET_UP = """
+modprobe -a dm_thin_pool target_core_mod target_core_iblock target_core_file iscsi_target_mod
+vgcreate -qq thin /dev/vdb && vgcreate -qq thick /dev/vdc && mkdir -p /srv/files /etc/agentless
+lvcreate -qq -y --type thin-pool --zero y -L 1G -n pool thin
+systemctl start dm-event.socket rtslib-fb-targetctl
+"""
+BACKENDS = {
+    "b1": {"driver": "lvm", "vg": "thin", "pool": "pool", "thin": True},
+    "thick": {"driver": "lvm", "vg": "thick", "thin": False},
+    "files": {"driver": "file", "path": "/srv/files"},
+}
+ALL = sorted(BACKENDS)
+
+
+class Storage(direct.Site):
+    """The machine, and the host that is its client."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.client, self.host = self.host, lab.find(name, "vol1")
+
+    def prepare(self) -> None:
+        """Ship the backend and set up what a role would."""
+        self.shell(f"mkdir -p {machine.TREE} && tar -xf - -C {machine.TREE}", stdin=machine._tree())
+        self.shell(SET_UP)
+        told = {
+            "backends": BACKENDS,
+            "portal": f"{self.host.address}:3260",
+            "iqn": "iqn.2026-01.cloud.agentless",
+        }
+        self.shell("umask 077; cat > /etc/agentless/volume.json", stdin=json.dumps(told).encode())
+        self.shell(f"cat > {machine.TREE}/on_host.py", stdin=Path(__file__).with_name("on_host.py").read_bytes())
+        line = f"PYTHONPATH={machine.TREE} exec python3 -u {machine.TREE}/on_host.py"
+        self.talker = subprocess.Popen([*lab.ssh(self.host), line], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        (found,) = self.call([{"op": "discover"}])
+        assert (found["broken"], len(found["backends"])) == ({}, len(BACKENDS))
+
+    def asked(self, line: dict[str, Any]) -> Any:
+        """What the host answers to one line."""
+        if self.talker.stdin is None or self.talker.stdout is None:
+            raise AssertionError("no pipe")
+        self.talker.stdin.write(json.dumps(line).encode() + b"\n")
+        self.talker.stdin.flush()
+        return json.loads(self.talker.stdout.readline())
+
+    def call(self, operations: list[dict[str, Any]], check: bool = False) -> list[dict[str, Any]]:
+        """The results of one call."""
+        return list(self.asked({"operations": operations, "check": check}))
+
+    def ask(self, op: str, volume_id: str, **more: Any) -> dict[str, Any]:
+        """The result of one operation, on the thin backend unless another is named."""
+        return self.call([{"op": op, "id": volume_id, "backend": "b1", **more}])[0]
+
+    def login(self, volume_id: str, host: str | None = None) -> dict[str, Any]:
+        """How a volume is exported to the client."""
+        return {"initiator": host or INITIATOR, "user": volume_id, "secret": direct.SECRET}
+
+    def io(self, export: dict[str, Any], command: str, **login: Any) -> subprocess.CompletedProcess[bytes]:
+        """One command of qemu-io on the client."""
+        about = {
+            "driver": "iscsi",
+            "transport": "tcp",
+            "portal": export["portal"],
+            "target": export["iqn"],
+            "lun": export["lun"],
+            "initiator-name": INITIATOR,
+            "user": export["iqn"].partition("volume-")[2],
+            "password": direct.SECRET,
+            **login,
+        }
+        opened = json.dumps({"driver": "raw", "file": {k: v for k, v in about.items() if v is not None}})
+        line = f"timeout 100 qemu-io -c '{command}' 'json:{opened}'"
+        return subprocess.run([*lab.ssh(self.client), line], capture_output=True, check=False)
+
+    def does(self, export: dict[str, Any], command: str) -> None:
+        """The same, which must succeed."""
+        done = self.io(export, command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert b"failed" not in done.stdout, done.stdout
+
+    def left(self) -> str:
+        """Volumes and targets of this host."""
+        return self.shell(
+            "lvs --noheadings -o lv_name -S 'lv_role!=private' | grep -e - ; ls /srv/files; "
+            "ls /sys/kernel/config/target/iscsi | grep volume; grep volume /etc/rtslib-fb-target/saveconfig.json",
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Storage]:
+    """The machine and its client."""
+    try:
+        require(PREREQUISITES)
+    except LabError as error:
+        pytest.skip(str(error))
+    name = f"storage{os.getpid()}"
+    try:
+        lab.up(lab.Plan(name=name, hosts=("c1", "vol1"), machines={"vol1": ("3G", "3G")}), timeout=180)
+        made = Storage(name)
+        made.prepare()
+        yield made
+        made.talker.terminate()
+    finally:
+        lab.down(name)
+
+
+@pytest.mark.parametrize("backend", ALL)
+def test_life(host: Storage, backend: str) -> None:
+    """Made, opened, written, grown, deleted; twice is once, check mode says the same, and the next one reads zeros."""
+    key = str(uuid.uuid4())
+
+    def both(op: str, **more: Any) -> dict[str, Any]:
+        asked = [{"op": op, "id": key, "backend": backend, **more}]
+        told = [host.call(asked, check=True)[0], host.call(asked)[0], host.call(asked)[0]]
+        assert [(one["ok"], one["changed"]) for one in told] == [(True, True), (True, True), (True, False)], told
+        return told[1]
+
+    both("create", size=1)
+    export = both("export", **host.login(key))
+    host.does(export, "read -P 0 0 32M")
+    host.does(export, "write -P 0xa5 0 32M")
+    if backend == "files":
+        assert host.ask("extend", key, backend=backend, size=2)["error"] == "InUse"
+        both("unexport", initiator=INITIATOR)
+    both("extend", size=2)
+    if backend == "files":
+        both("export", **host.login(key))
+    assert host.must("inspect", key, backend=backend)["size"] == 2 << 30
+    host.does(export, "read -P 0xa5 0 32M")
+    host.does(export, "read -P 0 1G 32M")
+    host.does(export, "write -P 0xa5 1G 32M")
+    both("delete")
+    assert host.left() == ""
+
+    host.must("create", key, backend=backend, size=2)
+    export = host.must("export", key, backend=backend, **host.login(key))
+    for place in ("0", "1G"):
+        host.does(export, f"read -P 0 {place} 32M")
+    host.must("delete", key, backend=backend)
+    assert host.left() == ""
+
+
+def test_who_is_let_in(host: Storage) -> None:
+    """Only the initiator with the volume's secret; not another one that stole it, nor this one without it."""
+    key = str(uuid.uuid4())
+    host.must("create", key, size=1)
+    export = host.must("export", key, **host.login(key))
+    host.does(export, "read 0 4k")
+    for wrong in (
+        {"password": "other-secret-12"},
+        {"user": "x"},
+        {"initiator-name": OTHER},
+        {"user": None, "password": None},
+    ):
+        assert host.io(export, "read 0 4k", **wrong).returncode != 0, wrong
+    host.must("export", key, **host.login(key, OTHER))
+    assert host.io(export, "read 0 4k").returncode != 0
+    assert host.io(export, "read 0 4k", **{"initiator-name": OTHER}).returncode == 0
+    host.must("export", key, shared=True, **host.login(key))
+    assert [host.io(export, "read 0 4k", **{"initiator-name": name}).returncode for name in (INITIATOR, OTHER)] == [
+        0,
+        0,
+    ]
+    assert direct.SECRET not in host.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl --no-pager")
+    assert host.shell("stat -c %a /etc/rtslib-fb-target/saveconfig.json").strip() == "600"
+    host.must("delete", key)
+    assert host.left() == ""
+
+
+def test_the_target_starts_again(host: Storage) -> None:
+    """Everything is back, what could not come back is not forgotten, and what is deleted meanwhile stays away."""
+    keys = [str(uuid.uuid4()) for _each in range(3)]
+    made = [{"op": "create", "id": key, "backend": "b1", "size": 1} for key in keys]
+    opened = [{"op": "export", "id": key, "backend": "b1", **host.login(key)} for key in keys]
+    results = host.call(made + opened)
+    assert all(one["ok"] for one in results), results
+    exports = results[3:]
+    host.does(exports[0], "write -P 7 0 1M")
+    host.shell(f"targetctl clear && lvchange -an thin/volume-{keys[1]} && targetctl restore", check=False)
+    host.does(exports[0], "read -P 7 0 1M")
+    assert host.io(exports[1], "read 0 4k").returncode != 0
+    host.must("unexport", keys[2])  # saves
+    host.shell(f"targetctl clear && lvchange -ay -K thin/volume-{keys[1]} && targetctl restore")
+    host.does(exports[1], "read -P 0 0 1M")
+    assert host.io(exports[2], "read 0 4k").returncode != 0
+    host.shell("targetctl clear")
+    results = host.call([{"op": "delete", "id": key, "backend": "b1"} for key in keys])
+    assert all(one["ok"] for one in results), results
+    assert host.left() == ""
+
+
+def test_backups(host: Storage) -> None:
+    """Whole and by increment, into files and into another backend; a damaged one is refused."""
+    key, new = str(uuid.uuid4()), str(uuid.uuid4())
+    host.must("create", key, size=1)
+    export = host.must("export", key, **host.login(key))
+    for to in ({"file": ""}, {"backend": "files"}):
+        first, second = str(uuid.uuid4()), str(uuid.uuid4())
+        wheres = [{"file": each} if "file" in to else to for each in (first, second)]
+        host.does(export, "write -P 1 0 16M")
+        asked = {"volume": key, "to": wheres[0]}
+        assert [host.must("backup", first, **asked)["changed"] for _turn in range(2)] == [True, False]
+        host.does(export, "write -P 2 8M 4M")
+        host.must("backup", second, volume=key, to=wheres[1], since=first)
+        for backup, where, there in ((first, wheres[0], "1"), (second, wheres[1], "2")):
+            host.must("create", new, size=1)
+            for _turn in range(2):
+                host.must("restore", new, backup=backup, **{"from": where})
+            copy = host.must("export", new, **host.login(new))
+            host.does(copy, "read -P 1 0 8M")
+            host.does(copy, f"read -P {there} 8M 4M")
+            host.does(copy, "read -P 1 12M 4M")
+            host.does(copy, "read -P 0 16M 4M")
+            host.must("delete", new)
+        if "file" in to:
+            host.must("create", new, size=1)
+            host.shell(
+                f"printf x | dd of=/var/lib/agentless/backups/backup-{first} bs=1 seek=64 conv=notrunc status=none"
+            )
+            assert "damaged" in host.ask("restore", new, backup=second, **{"from": wheres[1]})["msg"]
+            host.must("delete", new)
+        for backup, where in ((second, wheres[1]), (first, wheres[0])):
+            changes = [host.must("backup_absent", backup, to=where)["changed"] for _turn in range(2)]
+            assert changes == [True, False]
+    host.must("delete", key)
+    assert host.left() == ""
+
+
+def cases() -> list[dict[str, Any]]:
+    """What is killed: the operation, what it needs, and how all of it is undone."""
+    login = {"initiator": INITIATOR, "user": "$A", "secret": direct.SECRET}
+    made: list[dict[str, Any]] = []
+    for backend in ALL:
+        new = {"op": "create", "id": "$A", "backend": backend, "size": 1}
+        gone = {"op": "delete", "id": "$A", "backend": backend}
+        export = {"op": "export", "id": "$A", "backend": backend, **login}
+        made.append({"before": [], "op": new, "after": [gone]})
+        made.append({"before": [new], "op": export, "after": [gone]})
+        made.append(
+            {"before": [new, export], "op": {"op": "unexport", "id": "$A", "backend": backend}, "after": [gone]}
+        )
+        made.append({"before": [new], "op": {**new, "op": "extend", "size": 2}, "after": [gone]})
+        made.append({"before": [new, export], "op": gone, "after": [gone]})
+    new, gone = made[0]["op"], made[0]["after"][0]
+    snapshot = {"op": "snapshot", "id": "$B", "volume": "$A", "backend": "b1"}
+    dropped = {**snapshot, "op": "snapshot_absent"}
+    clone = {"op": "create", "id": "$C", "backend": "b1", "size": 2, "source": {"snapshot": "$B"}}
+    cloned = {"op": "delete", "id": "$C", "backend": "b1"}
+    backup = {"op": "backup", "id": "$B", "volume": "$A", "backend": "b1", "to": {"file": "$B"}}
+    made.append({"before": [new], "op": snapshot, "after": [dropped, gone]})
+    made.append({"before": [new, snapshot], "op": clone, "after": [cloned, dropped, gone]})
+    made.append({"before": [new], "op": backup, "after": [{**backup, "op": "backup_absent"}, gone]})
+    return made
+
+
+def test_killed_anywhere(host: Storage) -> None:
+    """Before each effect: the next call comes to the same end, and deleting leaves nothing."""
+    for place, case in enumerate(cases()):
+        found = host.asked(case)
+        assert found["wrong"] == [], (place, case["op"], found)
+        assert found["effects"] > 0, (place, case["op"])
+
+
+def test_a_full_pool(host: Storage) -> None:
+    """Writes wait until the pool has grown, and nothing that was written is lost."""
+    keys = [str(uuid.uuid4()) for _each in range(2)]
+    for key in keys:
+        host.must("create", key, size=1)
+    exports = [host.must("export", key, **host.login(key)) for key in keys]
+    host.does(exports[0], "write -P 3 0 700M")
+    ended: list[int] = []
+    worker = threading.Thread(target=lambda: ended.append(host.io(exports[1], "write -P 4 0 500M").returncode))
+    worker.start()
+    worker.join(20)
+    assert worker.is_alive(), "the pool was not full"
+    host.shell("lvextend -qq -L +512M thin/pool")
+    worker.join(100)
+    assert ended == [0]
+    host.does(exports[0], "read -P 3 0 700M")
+    host.does(exports[1], "read -P 4 0 500M")
+    for key in keys:
+        host.must("delete", key)
+    assert host.left() == ""
