@@ -65,9 +65,9 @@ class Attachment:
 
     @property
     def fenced(self) -> bool:
-        """Whether its storage host can shut one compute host out; where only addresses are trusted, it cannot."""
-        backend = self.volume.backend or {}
-        return bool((backend.get("capabilities") or {}).get("protocol", "iscsi") in ("iscsi", "rbd"))
+        """Whether its storage host can shut out a compute host that still has it open."""
+        can = (self.volume.backend or {}).get("capabilities") or {}
+        return can.get("protocol", "iscsi") not in ("gluster", "file")
 
     @property
     def others(self) -> list[Record]:
