@@ -245,3 +245,19 @@ def test_a_rival_takes_the_volume_after_the_plan(cloud: Cloud, hosts: Hosts, mon
     assert cloud.ask("volume_info", name="web-boot").values["volumes"] == []
     cloud.ask("instance", name="rival", state="absent")
     removed(cloud, hosts)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_volume_that_goes_with_the_instance_is_not_forgotten(
+    cloud: Cloud, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It existed before, so that only the attachment said that it goes."""
+    for at in range(20):
+        cloud.ask("volume", name="mine", image="debian")
+        boot = {"volume": "mine", "delete_on_termination": True}
+        cloud.ask("instance", name="web", flavor="small", boot_volume=boot)
+        ended = killed(cloud, hosts, monkeypatch, {"name": "web", "state": "absent"}, moment, at)
+        removed(cloud, hosts)
+        if ended:
+            break
+    assert at > 1, "nothing was killed"
