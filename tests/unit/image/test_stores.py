@@ -191,7 +191,12 @@ def test_what_another_image_needs_stays(cloud: Cloud, bus: Bus, disk: Path) -> N
 
 def test_nothing_is_copied_to_where_it_is_being_removed(cloud: Cloud, bus: Bus, disk: Path) -> None:
     cloud.ask("image", name="a", filename=str(disk), stores=["store1", "store2"])
-    bus.before = lambda name: (_ for _ in ()).throw(HostUnreachable("gone")) if name == "remove" else None
+
+    def gone(name: str) -> None:
+        if name == "remove":
+            raise HostUnreachable("gone")
+
+    bus.before = gone
     with pytest.raises(CloudError):
         cloud.ask("image", name="a", stores=["store1"])
     bus.before = lambda name: None
