@@ -154,7 +154,9 @@ def test_an_import_broken_anywhere_and_run_again(keeper: Controller, disk: Path)
             keeper.environment = {"AGENTLESS_FAULT": fault}
             keeper.play([doing(name)], fails=True)
             keeper.environment = {}
-        *_again, listed, found = keeper.play([*map(doing, names), task("image_info", query="[].[name, status]"), FIND])
+        for first in range(0, len(names), 5):  # one play would take longer than a play may
+            keeper.play([*map(doing, names[first : first + 5])])
+        listed, found = keeper.play([task("image_info", query="[].[name, status]"), FIND])
     assert any("import_begin" in at for at, _fault in tried)
     by_name = dict(listed["images"])
     for name, path, (at, _fault) in zip(names, files, tried, strict=True):
