@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
 from ansible_collections.agentless.cloud.plugins.module_utils.volume import driver, file, lvm
 
