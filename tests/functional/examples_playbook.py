@@ -28,6 +28,7 @@ PREFIX = "agentless.cloud."
 # In the order in which one needs the other.
 PLANNED = ("project", "cell", "host", "flavor", "keypair", "server_group")
 LIVE = ("secgroup", "network", "image", "instance")
+STORED = ("volume_type", "volume", "volume_snapshot", "volume_backup")  # what needs a storage host, too
 Task = dict[str, Any]
 # What the story of a module takes for granted, and who is left when it has been told.
 BEFORE = {
@@ -86,6 +87,12 @@ def needs_machine(task: Mapping[str, Any]) -> bool:
     return module == "host" and "name" not in arguments
 
 
+def needs_storage(task: Mapping[str, Any]) -> bool:
+    """Whether it is about volumes, for which there has to be a storage host."""
+    module, arguments = call(task)
+    return module in STORED or bool({"volume", "volumes", "boot_volume"} & set(arguments))
+
+
 def adapted(task: Task, changes: Mapping[str, Mapping[str, Any]]) -> Task:
     """The task with options replaced, where it gives them: a test has fewer hosts and other files than the story."""
     module, arguments = call(task)
@@ -126,7 +133,8 @@ def playbook(
     asking: list[Task] = []
     undoing: list[Task] = []
     for module in modules:
-        tasks = [adapted(task, changes or {}) for task in examples(module) if not needs_machine(task)]
+        told = [task for task in examples(module) if not needs_machine(task) and not needs_storage(task)]
+        tasks = [adapted(task, changes or {}) for task in told]
         making += story(BEFORE, module)
         making += [one for task in tasks if not removes(task) for one in again(task)]
         undoing[:0] = [one for task in tasks if removes(task) for one in again(task)] + story(AFTER, module)
