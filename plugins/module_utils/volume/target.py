@@ -105,6 +105,7 @@ class Target:
         with self.changes(), _told("save the target's configuration"):
             self._ctx.effect("save")
             now, before = rtslib.RTSRoot().dump(), _saved()
+            self._whole(now, before)
             # What did not come back when the machine started is kept, or one missing device would cost its target.
             for kind, key in (("targets", "wwn"), ("storage_objects", "name")):
                 live = {one[key] for one in now[kind]} | self._gone
@@ -117,6 +118,12 @@ class Target:
             os.rename(draft, SAVED)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(UNSAVED)
+
+    def _whole(self, now: dict[str, Any], before: dict[str, Any]) -> None:
+        """Put targets that came back without their device back as they were saved: what is live of them has no LUN."""
+        stores = {one["name"] for one in now["storage_objects"]} | self._gone
+        kept = {one["wwn"]: one for one in before.get("targets", ()) if _label(one["wwn"]) not in stores}
+        now["targets"] = [kept.get(one["wwn"], one) for one in now["targets"]]
 
     def _touch(self, effect: str) -> None:
         self._ctx.effect(effect)
