@@ -41,6 +41,8 @@ def render(
         "ansible_ssh_private_key_file": str(directory / "id_ed25519"),
         "ansible_ssh_common_args": " ".join(ssh_options(directory)),
         "ansible_python_interpreter": "/usr/bin/python3",
+        # The authority of a lab comes and goes with it; the one in the home is of somebody's own site.
+        "ca_directory": str(directory / "ca"),
     }
     lines += [f"    {name}: {json.dumps(value)}" for name, value in common.items()]
     lines.append("  hosts:")
