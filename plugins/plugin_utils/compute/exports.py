@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts, guests, orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import guests, orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.attachments import Attachment, Source
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders as storage
 
 Failures = dict[str, CloudError]  # by instance id
@@ -28,7 +26,7 @@ def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources
 
     Returns what the volumes are reached by, and what failed.
     """
-    names, unnamed = _initiators(request, [guests.host_of(guest)["name"] for guest, _each in held])
+    names, unnamed = initiators.names(request, [guests.host_of(guest)["name"] for guest, _each in held])
     listed, owners, failed = [], {}, Failures()
     for guest, each in held:
         host = guests.host_of(guest)["name"]
@@ -47,27 +45,6 @@ def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources
         if key not in answers.failed
     }
     return sources, failed | {owners[key]: error for key, error in answers.failed.items()}
-
-
-def _initiators(request: Request, hosts: Sequence[str]) -> tuple[dict[str, str], dict[str, CloudError]]:
-    """By which names compute hosts log in: as recorded, else as they say; and those of whom nobody knows it."""
-    if not hosts:
-        return {}, {}
-    with request.conductor.read() as conn:
-        rows = records.listing(conn, cell.hosts, name=sorted(set(hosts)))
-    found = {row["name"]: (row["facts"] or {}).get("initiator") for row in rows}
-    unknown = sorted({host for host in hosts if not found.get(host)})
-    calls = [Call(host, "compute_backend", [{"op": "discover"}], timeout=120) for host in unknown]
-    failed: dict[str, CloudError] = {}
-    for reply in request.rpc.map(calls) if calls else []:
-        try:
-            found[reply.host] = facts.initiator(request.rpc.results(reply)[0])
-        except CloudError as exc:
-            failed[reply.host] = exc
-    for host in {*hosts} - {*failed}:
-        if not found.get(host):
-            failed[host] = BackendFailed(f"{host} does not say by which initiator name it logs in.", host=host)
-    return {host: str(name) for host, name in found.items() if name}, failed
 
 
 def evict(request: Request, crowd: Sequence[orders.Guest], unclear: Mapping[str, Sequence[str]]) -> Failures:
@@ -94,7 +71,7 @@ def close(request: Request, held: Sequence[Held], timeout: int) -> Failures:
         if not each.others:  # nobody at all is let in any more
             listed.append(replace(each.volume.order("unexport"), owner=each.id))
         elif all(row["host"] != each.record["host"] for row in each.others):
-            names, unnamed = _initiators(request, [each.record["host"]])
+            names, unnamed = initiators.names(request, [each.record["host"]])
             if unnamed:
                 failed[guest.id] = unnamed[each.record["host"]]
             else:

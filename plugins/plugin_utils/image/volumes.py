@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, BadInput, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
@@ -61,7 +62,7 @@ def defaults(volume: Mapping[str, Any]) -> Record:
 def opened(request: Request, volume_id: str, image: Mapping[str, Any]) -> Record:
     """Hold the volume still and let the store of the image in; what the store is told, until :func:`release`."""
     keeper = str(image["store_host"])
-    initiator = _initiator(request, keeper)
+    initiator = initiators.name(request, keeper, store.BACKEND)
     _hold(request, volume_id, image)
     with request.conductor.read() as conn:
         (found,) = orders.load(conn, [volume_id])
@@ -101,10 +102,3 @@ def _hold(request: Request, volume_id: str, image: Mapping[str, Any]) -> None:
 def _reader(volume: Mapping[str, Any]) -> str | None:
     found = ((volume["spec"] or {}).get("upload") or {}).get("image")
     return None if found is None else str(found)
-
-
-def _initiator(request: Request, keeper: str) -> str:
-    said = request.rpc.call(Call(keeper, store.BACKEND, [{"op": "discover"}], timeout=120))[0].get("initiator")
-    if not isinstance(said, str) or not said:
-        raise BackendFailed(f"{keeper} does not say by which initiator name it logs in.", host=keeper)
-    return said

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, CloudError, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
@@ -71,7 +72,7 @@ def _fetched(request: Request, found: Loaded, both: Both, timeout: int) -> Answe
     source, target = both
     answers = Answers()
     try:
-        offered = _export(request, found, source, _initiator(request, target["host"], orders.BACKEND))
+        offered = _export(request, found, source, initiators.name(request, target["host"], orders.BACKEND))
     except CloudError as exc:
         answers.unknown[found.id] = exc
         return answers
@@ -93,7 +94,7 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
     if answers.failed:
         return answers
     try:
-        offered = _export(request, found, target, _initiator(request, held["host"], "compute_backend"))
+        offered = _export(request, found, target, initiators.name(request, held["host"]))
         about = {
             "id": found.id,
             "device": held["device"],
@@ -114,11 +115,3 @@ def _export(request: Request, found: Loaded, backend: Record, initiator: str) ->
     order = found.order("export", backend=backend, initiator=initiator, user=found.id, secret=found.record["secret"])
     result = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))[0]
     return {key: value for key, value in result.items() if key not in ("ok", "changed")}
-
-
-def _initiator(request: Request, host: str, module: str) -> str:
-    """By which name the host logs in; a storage host only reads what it is shown."""
-    said = request.rpc.call(Call(host, module, [{"op": "discover"}], timeout=120))[0].get("initiator")
-    if not isinstance(said, str) or not said:
-        raise BackendFailed(f"{host} does not say by which initiator name it logs in.", host=host)
-    return said

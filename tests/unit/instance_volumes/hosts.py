@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import HostUnreachable
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Reply, Rpc
-from tests.unit.volume_flows.bus import Bus, Refusal
+from tests.unit.volume_flows.bus import Bus, Refusal, target
 
 COMPUTE = ("c1", "c2")
 
@@ -35,12 +35,14 @@ class Guest:
 
     :param disks: its own disks by device.
     :param volumes: volumes by device.
+    :param targets: where it has each volume open, by the volume.
     """
 
     host: str
     disks: list[str]
     volumes: dict[str, str]
     running: bool = True
+    targets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,7 +98,8 @@ class Hosts(Bus):
         names = [str(each.get("dev")) for each in devices]
         assert len(set(names)) == len(names)
         own = [disk["target"] for disk in op["disks"]]
-        self.domains[host, op["id"]] = Guest(host, own, volumes, op["start"])
+        targets = {each["id"]: each["source"]["iqn"] for each in op.get("volumes") or ()}
+        self.domains[host, op["id"]] = Guest(host, own, volumes, op["start"], targets)
         return {"state": "running"}
 
     def _destroy(self, host: str, op: dict[str, Any]) -> None:
@@ -112,6 +115,14 @@ class Hosts(Bus):
             raise Refusal("the device is another disk")
         self.secrets[host, volume["id"]] = volume["secret"]
         guest.volumes[volume["device"]] = volume["id"]
+        guest.targets[volume["id"]] = volume["source"]["iqn"]
+
+    def _copy_volume(self, host: str, op: dict[str, Any]) -> None:
+        guest, volume = self.domains[host, op["id"]], op["volume"]
+        assert volume["id"] in guest.volumes.values()
+        if volume["source"]["iqn"] not in self._open_at(volume["id"], host):
+            raise Refusal("the target refuses to let this host in")
+        guest.targets[volume["id"]] = volume["source"]["iqn"]
 
     def _detach_volume(self, host: str, op: dict[str, Any]) -> None:
         guest = self.domains[host, op["id"]]
@@ -139,28 +150,37 @@ class Hosts(Bus):
     def _export(self, host: str, op: dict[str, Any]) -> dict[str, Any]:
         there = set(json.loads(self.exports.get((host, op["backend"], op["id"]), "[]")))
         names = sorted({op["initiator"], *(there if op.get("shared") else ())})
-        self._still(op["id"], there - {*names}, "shut out")
+        self._still(op, there - {*names}, "shut out")
         return super()._export(host, {**op, "initiator": json.dumps(names)})
 
     def _unexport(self, host: str, op: dict[str, Any]) -> None:
         key = (host, op["backend"], op["id"])
         there = set(json.loads(self.exports.get(key, "[]")))
         leaving = {op["initiator"]} if op.get("initiator") else there
-        self._still(op["id"], leaving, "shut")
+        self._still(op, leaving, "shut")
         super()._unexport(host, op)
         if there - leaving:
             self.exports[key] = json.dumps(sorted(there - leaving))
 
     def _delete(self, host: str, op: dict[str, Any]) -> None:
         super()._delete(host, op)
-        if self.of(op["id"]):
+        if any(guest.targets[op["id"]] == target(op) for guest in self.of(op["id"])):
             self.wrong.append(f"{op['id']} deleted under a guest")
 
-    def _still(self, volume: str, leaving: set[str], what: str) -> None:
+    def _still(self, op: dict[str, Any], leaving: set[str], what: str) -> None:
         """CVE-2023-2088: the guest comes first."""
-        for guest in self.of(volume):
-            if initiator(guest.host) in leaving and guest.host not in self.dead:
-                self.wrong.append(f"{volume} {what} under a guest on {guest.host}")
+        for guest in self.of(op["id"]):
+            here = guest.targets[op["id"]] == target(op)
+            if here and initiator(guest.host) in leaving and guest.host not in self.dead:
+                self.wrong.append(f"{op['id']} {what} under a guest on {guest.host}")
+
+    def _open_at(self, volume: str, host: str) -> set[str]:
+        """The targets of a volume that let a host in."""
+        return {
+            target({"backend": backend, "id": key})
+            for (_where, backend, key), names in self.exports.items()
+            if key == volume and initiator(host) in json.loads(names)
+        }
 
     def _open_to(self, volume: str) -> set[str]:
         return {name for key, names in self.exports.items() if key[2] == volume for name in json.loads(names)}

@@ -143,6 +143,24 @@ def test_shared_by_several(cloud: Cloud, hosts: Hosts) -> None:
     assert (hosts.exports, one(cloud, "shared")["status"]) == ({}, "available")
 
 
+def test_moved_under_a_guest(cloud: Cloud, hosts: Hosts) -> None:
+    """One call for each step: by which name its host logs in is on record."""
+    cloud.ask("volume", name="data", size=1, volume_type="lvm1")
+    where = cloud.ask("instance", name="web", volumes=["data"], **BOOT).values["instance"]["compute_host"]
+    hosts.calls.clear()
+    moved = predict_then_do(cloud, "volume", name="data", volume_type="lvm2").values["volume"]
+    assert (moved["status"], moved["host"]) == ("in-use", "vol2@lvm2")
+    assert hosts.calls == [
+        "volume_backend:create@vol2",
+        "volume_backend:export@vol2",
+        f"compute_backend:copy_volume@{where}",
+        "volume_backend:delete,unexport@vol1",
+    ]
+    assert guest(hosts).targets == {moved["id"]: f"iqn:lvm2.volume-{moved['id']}"}
+    cloud.ask("instance", name="web", state="absent")
+    assert left(cloud, hosts) == {}
+
+
 REFUSED: list[tuple[type[CloudError], str, dict[str, Any]]] = [
     (NotFound, "Nearest: data", {"volumes": ["dta"], **BOOT}),
     (InUse, "attached to 'other'", {"volumes": ["taken"], **BOOT}),

@@ -17,6 +17,11 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Clou
 Key = tuple[str, str, str]  # host, backend, id
 
 
+def target(op: Mapping[str, Any]) -> str:
+    """How the export of a volume is called; each backend has a name of its own for it."""
+    return f"iqn:{op['backend']}.volume-{op['id']}"
+
+
 class Gone(CloudError):
     """Stands for a controller that is killed here."""
 
@@ -134,7 +139,7 @@ class Bus:
 
     def _export(self, host: str, op: dict[str, Any]) -> dict[str, Any]:
         self.exports[host, op["backend"], op["id"]] = op["initiator"]
-        return {"protocol": "iscsi", "portal": f"{host}:3260", "iqn": f"iqn:volume-{op['id']}", "lun": 0}
+        return {"protocol": "iscsi", "portal": f"{host}:3260", "iqn": target(op), "lun": 0}
 
     def _unexport(self, host: str, op: dict[str, Any]) -> None:
         self.exports.pop((host, op["backend"], op["id"]), None)
