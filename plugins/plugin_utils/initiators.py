@@ -16,7 +16,9 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Reque
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Rpc
 
 
-def names(request: Request, hosts: Sequence[str], module: str = "compute_backend") -> tuple[dict[str, str], dict[str, CloudError]]:
+def names(
+    request: Request, hosts: Sequence[str], module: str = "compute_backend"
+) -> tuple[dict[str, str], dict[str, CloudError]]:
     """The names by host, and why those of others are not known.
 
     :param module: the backend module that a host without a record is asked by.

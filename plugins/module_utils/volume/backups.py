@@ -18,6 +18,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import BLOCK, Blocks, opened
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import named
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.file import File
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver
-
-BLOCK = 4 << 20
 
 Index = dict[str, Any]
 
@@ -97,24 +96,24 @@ class Backups:
             chain.append((self._index(parent), _file(kept.path(named("backup", parent)))))
         self._ctx.effect("restore")
         with contextlib.ExitStack() as stack:
-            sources = [(each, stack.enter_context(open(path, "rb"))) for each, path in chain]
-            out = stack.enter_context(open(_file(driver.path(target)), "r+b", buffering=0))
+            sources = [(each, stack.enter_context(opened(path))) for each, path in chain]
+            path = _file(driver.path(target))
+            there = stack.enter_context(opened(path))
+            out = stack.enter_context(open(path, "r+b", buffering=0))
             for place, digest in enumerate(index["blocks"]):
-                _put(out, place, _found(sources, place, digest), _length(index["size"], place))
+                _put((there, out), place, _found(sources, place, digest), _length(index["size"], place))
             os.fsync(out.fileno())
         return {"changed": True}
 
     def _copied(self, path: str, draft: str, size: int, since: Index | None) -> list[str]:
         """Write the blocks that are not as they were; returns what every block is."""
         before, blocks = since["blocks"] if since else [], []
-        with open(path, "rb", buffering=0) as source, open(draft, "r+b", buffering=0) as target:
-            # The target writes past this host's page cache, in which a look from before may still stand.
-            os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with opened(path) as source, opened(draft) as there, open(draft, "r+b", buffering=0) as target:
             for place in range((size + BLOCK - 1) // BLOCK):
-                content = _read(source, place, _length(size, place))
-                blocks.append(hashlib.sha256(content).hexdigest() if content.strip(b"\0") else "")
+                content = source.read(place, _length(size, place))
+                blocks.append(hashlib.sha256(content).hexdigest() if content else "")
                 if blocks[-1] != (before[place] if place < len(before) else ""):
-                    _put(target, place, content, len(content))
+                    _put((there, target), place, content, _length(size, place))
             os.fsync(target.fileno())
         return blocks
 
@@ -165,28 +164,19 @@ def _length(size: int, place: int) -> int:
     return min(BLOCK, size - place * BLOCK)
 
 
-def _read(source: Any, place: int, length: int) -> bytes:
-    read = bytearray()
-    while len(read) < length:
-        part = os.pread(source.fileno(), length - len(read), place * BLOCK + len(read))
-        if not part:
-            raise BackendError(f"A block that should have {length} bytes has {len(read)}.")
-        read += part
-    return bytes(read)
-
-
-def _put(target: Any, place: int, content: bytes, length: int) -> None:
+def _put(target: tuple[Blocks, Any], place: int, content: bytes, length: int) -> None:
+    there, out = target
     if not content:
-        if not _read(target, place, length).strip(b"\0"):
+        if not there.read(place, length):
             return  # reads zeros already, and stays sparse
         content = bytes(length)
     view = memoryview(content)
     while view:
-        done = os.pwrite(target.fileno(), view, place * BLOCK + len(content) - len(view))
+        done = os.pwrite(out.fileno(), view, place * BLOCK + len(content) - len(view))
         view = view[done:]
 
 
-def _found(sources: list[tuple[Index, Any]], place: int, digest: str) -> bytes:
+def _found(sources: list[tuple[Index, Blocks]], place: int, digest: str) -> bytes:
     """A block out of the newest backup that holds it; nothing if it is zeros."""
     if not digest:
         return b""
@@ -197,7 +187,7 @@ def _found(sources: list[tuple[Index, Any]], place: int, digest: str) -> bytes:
             break
         holder += 1
     index, source = sources[holder]
-    content = _read(source, place, _length(index["size"], place))
+    content = source.read(place, _length(index["size"], place))
     if hashlib.sha256(content).hexdigest() != digest:
         raise BackendError("A block of the backup is not what was written: the backup is damaged.")
     return content

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
-from ansible_collections.agentless.cloud.plugins.module_utils.volume import backups
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import backups, blocks
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver
 
@@ -48,7 +48,8 @@ class Here:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
-    monkeypatch.setattr(backups, "BLOCK", BLOCK)
+    for module in (backups, blocks):
+        monkeypatch.setattr(module, "BLOCK", BLOCK)
     return Here(tmp_path)
 
 
@@ -106,3 +107,22 @@ def test_check_mode_writes_nothing(here: Here) -> None:
     looking = Here(here.folder, check_mode=True)
     assert looking.backup(ONE, to=to("file", ONE)) == {"changed": True}
     assert not (here.folder / "backups").exists()
+
+
+def test_what_blocks_hold(tmp_path: Path) -> None:
+    """Data, zeros that are written, a hole, and an end that comes too early; also where the length is no whole page."""
+    path = tmp_path / "some"
+    for tail in (b"", b"tail"):
+        with path.open("wb") as out:
+            out.write(b"a".ljust(blocks.BLOCK, b"\0") + bytes(blocks.BLOCK))
+            out.truncate(3 * blocks.BLOCK)
+            out.seek(3 * blocks.BLOCK)
+            out.write(b"b".rjust(4096, b"\0") + tail)
+        with blocks.opened(str(path)) as found:
+            last = 4096 + len(tail)
+            assert found.read(0, blocks.BLOCK) == b"a".ljust(blocks.BLOCK, b"\0")
+            assert [found.read(place, blocks.BLOCK) for place in (1, 2)] == [b"", b""]
+            assert found.read(3, last) == b"b".rjust(4096, b"\0") + tail
+            assert found.read(0, 4096) == b"a".ljust(4096, b"\0"), "what was read before is not there any more"
+            with pytest.raises(BackendError, match="should have"):
+                found.read(3, blocks.BLOCK)
