@@ -20,7 +20,7 @@ class File(Driver):
 
     @property
     def capabilities(self) -> dict[str, Any]:
-        return {"thin": True, "snapshots": True, "online_extend": False}
+        return {"thin": True, "snapshots": True, "online_extend": True}
 
     def path(self, name: str) -> str:
         return os.path.join(str(self.options["path"]), name)

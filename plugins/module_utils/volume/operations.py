@@ -37,7 +37,7 @@ class Host:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.config = Config(ctx)
-        self.target = Target(ctx, self.config.portal, self.config.iqn)
+        self.target = Target(ctx, self.config.portals, self.config.iqn)
         backups = Backups(ctx, self.config)
         self.handlers: dict[str, Callable[[Driver, Operation], Result]] = {
             "create": self.create,
@@ -105,18 +105,15 @@ class Host:
         """Have the volume at least that large; whoever has it open sees the new size when he asks again."""
         name, size = named("volume", op["id"]), size_bytes(op["size"])
         there = _there(driver, name)
-        if there >= size:
-            return {"changed": False, "size": there}
-        exported = driver.protocol == "iscsi" and not driver.capabilities.get("online_extend")
-        if exported and self.target.open(self.target.iqn(op["backend"], name)):
-            raise BackendError(
-                "This backend cannot grow a volume while it is attached: the kernel's target keeps the size of a file. "
-                "Detach it first, or move it to a backend on LVM.",
-                "InUse",
-            )
-        if not self.ctx.check_mode:
+        if there < size and not self.ctx.check_mode:
             driver.extend(name, size)
-        return {"changed": True, "size": size}
+        # Also after a call that was killed in between.
+        offered = driver.protocol == "iscsi" and self._offered(op, name, max(there, size))
+        return {"changed": there < size or offered, "size": max(there, size)}
+
+    def _offered(self, op: Operation, name: str, size: int) -> bool:
+        with self.target.changes():
+            return self.target.grow(self.target.iqn(op["backend"], name), size)
 
     def snapshot(self, driver: Driver, op: Operation) -> Result:
         """Keep what the volume holds now."""
@@ -143,7 +140,8 @@ class Host:
         iqn = self.target.iqn(op["backend"], name)
         with self.target.changes():
             changed = self.target.export(iqn, driver.path(name), op)
-        return {"changed": changed, "protocol": "iscsi", "portal": self.config.portal, "iqn": iqn, "lun": LUN}
+        ways = {"portal": self.config.portals[0], "portals": self.config.portals}
+        return {"changed": changed, "protocol": "iscsi", **ways, "iqn": iqn, "lun": LUN}
 
     def unexport(self, driver: Driver, op: Operation) -> Result:
         """Let one host, or without ``initiator`` all of them, in no more."""

@@ -4,7 +4,7 @@
 
 """Exports by the kernel's target (LIO), through rtslib: one target for each volume, closed to all but its initiators.
 
-Each has one portal group with one portal and LUN 0, whose serial number is the volume's UUID. Nobody gets in without an
+Each has one portal group with all portals of the host and LUN 0, whose serial number is the volume's UUID. Nobody gets in without an
 ACL for the name of his initiator and the volume's own user and secret (CHAP); the ACLs are all there is, demo mode is
 off. The configuration is saved once for a whole call, and comes back when the machine starts.
 """
@@ -25,7 +25,7 @@ except ImportError:  # only storage hosts have it
     rtslib = None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
@@ -33,7 +33,10 @@ LOCK = "/run/agentless-target.lock"
 # Stands while something is changed and not saved, so that the next call saves what a killed one has not.
 UNSAVED = "/run/agentless-target.unsaved"
 SAVED = "/etc/rtslib-fb-target/saveconfig.json"
+# Persistent reservations are written down here, and refused where the kernel cannot: Debian's packages do not make it.
+RESERVATIONS = os.path.join(os.path.dirname(SAVED), "pr")
 LUN = 0
+UNMAP = 1 << 20  # blocks that an initiator discards with one command, at most
 # Who has no ACL gets nothing, and who has one still has to know the secret.
 CLOSED = {"authentication": "1", "generate_node_acls": "0", "cache_dynamic_acls": "0", "demo_mode_write_protect": "1"}
 
@@ -41,9 +44,9 @@ CLOSED = {"authentication": "1", "generate_node_acls": "0", "cache_dynamic_acls"
 class Target:
     """The exports of this host, changed under one lock and saved together."""
 
-    def __init__(self, ctx: Context, portal: str, base: str) -> None:
+    def __init__(self, ctx: Context, portals: Sequence[str], base: str) -> None:
         self._ctx = ctx
-        self._portal = portal
+        self._portals = portals
         self._base = base
         self._gone: set[str] = set()
 
@@ -67,7 +70,7 @@ class Target:
         """
         with _told(f"export volume {op['id']}"):
             target = _lookup(iqn)
-            changed = target is None or not _complete(target, op)
+            changed = target is None or not _complete(target, op, self._portals)
             if changed and not self._ctx.check_mode:
                 self._touch("target")
                 target = target or rtslib.Target(rtslib.FabricModule("iscsi"), iqn)
@@ -94,9 +97,23 @@ class Target:
                     self._orphan(iqn)
             return True
 
-    def open(self, iqn: str) -> bool:
-        """Whether the volume is exported."""
-        return rtslib is not None and _lookup(iqn) is not None
+    def grow(self, iqn: str, size: int) -> bool:
+        """Have a file that is exported offered with that many bytes; whether anything changed.
+
+        A device is asked for its size each time, a file was asked when the target was made.
+        """
+        with _told(f"grow {iqn}"):
+            storage = _storage(_label(iqn))
+            if storage is None or storage.plugin != "fileio" or storage.size >= size:
+                return False
+            if not self._ctx.check_mode:
+                self._touch("grow")
+                # rtslib says it for new ones only; the kernel listens at any time.
+                with open(os.path.join(storage.path, "control"), "w", encoding="ascii") as control:
+                    control.write(f"fd_dev_size={size}")
+                if storage.size != size:
+                    raise BackendError(f"The kernel's target still has the old size of {iqn}: detach the volume once.")
+            return True
 
     def save_changes(self) -> None:
         """Write the configuration down for the next start of the machine, if this call or a killed one changed it."""
@@ -152,6 +169,7 @@ class Target:
         return storage is not None
 
     def _build(self, target: Any, device: str, op: dict[str, Any]) -> None:
+        os.makedirs(RESERVATIONS, mode=0o700, exist_ok=True)
         tpg = next(iter(target.tpgs), None) or rtslib.TPG(target, 1)
         for attribute, value in CLOSED.items():
             tpg.set_attribute(attribute, value)
@@ -167,8 +185,7 @@ class Target:
         if not list(acl.mapped_luns):
             rtslib.MappedLUN(acl, LUN, lun)
         self._ctx.effect("portal")
-        if not list(tpg.network_portals):
-            address, port = address_and_port(self._portal)
+        for address, port in _missing(tpg, self._portals):
             rtslib.NetworkPortal(tpg, address, port)
         self._ctx.effect("enable")
         tpg.enable = True
@@ -185,6 +202,8 @@ class Target:
             made = rtslib.BlockStorageObject(label, device, wwn=serial)
         # What the guest discards goes back to the pool.
         made.set_attribute("emulate_tpu", "1")
+        most = min(UNMAP, int(made.get_attribute("max_unmap_lba_count")))
+        made.set_attribute("max_unmap_lba_count", str(most))
         return made
 
 
@@ -196,11 +215,17 @@ def address_and_port(portal: str) -> tuple[str, int]:
     return address, int(port)
 
 
-def _complete(target: Any, op: dict[str, Any]) -> bool:
+def _missing(tpg: Any, portals: Sequence[str]) -> list[tuple[str, int]]:
+    """The portals by which a target cannot be reached yet."""
+    there = {(one.ip_address, int(one.port)) for one in tpg.network_portals}
+    return [each for each in map(address_and_port, portals) if each not in there]
+
+
+def _complete(target: Any, op: dict[str, Any], portals: Sequence[str]) -> bool:
     """Whether the export is there as it is asked for."""
     tpg = next(iter(target.tpgs), None)
     acl = tpg and _acl(tpg, op["initiator"])
-    if not tpg or not tpg.enable or not list(tpg.network_portals) or not acl or not list(acl.mapped_luns):
+    if not tpg or not tpg.enable or _missing(tpg, portals) or not acl or not list(acl.mapped_luns):
         return False
     others = [one for one in tpg.node_acls if one.node_wwn != op["initiator"]]
     same = (acl.chap_userid, acl.chap_password) == (op["user"], op["secret"])
