@@ -48,7 +48,12 @@ options:
   extra_specs:
     description:
       - Further properties under the names that Nova uses, such as C(hw_rng:allowed) or
-        C(aggregate_instance_extra_specs:ssd). All of them together; those left out go.
+        C(aggregate_instance_extra_specs:ssd). All of them together; those left out go. One of C(hw:), C(hw_rng:),
+        C(quota:) or C(os:) that does not exist here is refused.
+      - C(quota:disk_total_bytes_sec), C(quota:disk_read_bytes_sec), C(quota:disk_write_bytes_sec) and the same with
+        C(iops) limit the instance's own disk. With C(_max) they are bursts, with C(_max_length) the seconds that these
+        last, and C(quota:disk_size_iops_sec) is what counts as one operation; these three are not Nova's. Volumes have
+        the limits of their types alone, as in Nova.
     type: dict
   is_public:
     description: Whether every project can use the flavor. A new flavor has V(true).
@@ -76,6 +81,17 @@ EXAMPLES = r"""
     disk: 80
     extra_specs:
       aggregate_instance_extra_specs:ssd: "true"
+
+- name: One whose disk does 500 operations a second, and 2000 for half a minute
+  agentless.cloud.flavor:
+    name: steady
+    vcpus: 2
+    ram: 4096
+    disk: 40
+    extra_specs:
+      quota:disk_total_iops_sec: "500"
+      quota:disk_total_iops_sec_max: "2000"
+      quota:disk_total_iops_sec_max_length: "30"
 
 - name: Remove it
   agentless.cloud.flavor:

@@ -46,10 +46,21 @@ options:
     type: dict
   qos:
     description:
-      - Limits that a guest's disk gets, as whole numbers by key. The keys are those of libvirt's C(iotune) -
-        C(total_bytes_sec), C(read_bytes_sec), C(write_bytes_sec), C(total_iops_sec), C(read_iops_sec),
-        C(write_iops_sec), each also with C(_max) for bursts and C(_max_length) for their seconds.
-      - The whole dictionary is compared and replaced. Disks get it when they are attached.
+      - How a guest's disk behaves, by key. Limits are whole numbers under the names of libvirt's C(iotune), which are
+        Cinder's as well - C(total_bytes_sec), C(read_bytes_sec), C(write_bytes_sec), C(total_iops_sec),
+        C(read_iops_sec), C(write_iops_sec), each also with C(_max) for bursts and C(_max_length) for their seconds, and
+        C(size_iops_sec), the bytes that count as one operation. 0 is no limit.
+      - C(cache) is C(none) (the default), C(directsync), C(writethrough) or C(writeback). C(unsafe) is refused, since
+        it loses what guests were told to be written. With O(multiattach=true) it is C(none) or C(directsync); volumes
+        that are multiattach by themselves get C(none) in place of another.
+      - C(discard) says what becomes of what a guest discards, C(unmap) (the default, the backend gets the room back) or
+        C(ignore). C(detect_zeroes) is C(off) (the default), C(on), or C(unmap) to discard where a guest writes zeros,
+        which needs C(discard) to be C(unmap).
+      - C(iothread) is the number of the guest's I/O thread that serves the disk, 1 to 8; disks of one number share the
+        thread. 0, the default, is QEMU's main loop. Only virtio disks have threads, others go without.
+      - The whole dictionary is compared and replaced. A guest's disk gets it when it is attached, when the task of its
+        instance starts or reboots the instance, and when its volume gets another type. The limits are in force at once
+        then, under a running guest too; the rest from the guest's next start on, unless the disk is new to it.
     type: dict
   encryption:
     description:
@@ -74,6 +85,16 @@ EXAMPLES = r"""
     qos:
       total_iops_sec: 500
       total_iops_sec_max: 2000
+      total_iops_sec_max_length: 30
+
+- name: Volumes for databases, each served by a thread of its guest beside the main loop
+  agentless.cloud.volume_type:
+    name: database
+    backend: lvm1
+    qos:
+      cache: directsync
+      discard: ignore
+      iothread: 1
 
 - name: Volumes on any backend of one driver
   agentless.cloud.volume_type:
@@ -114,7 +135,7 @@ volume_type:
       type: dict
       returned: always
     qos:
-      description: Limits that a guest's disk gets.
+      description: How a guest's disk behaves.
       type: dict
       returned: always
     encryption:

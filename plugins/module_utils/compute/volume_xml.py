@@ -12,16 +12,32 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BUSES = {"vd": "virtio", "sd": "scsi"}
-CACHES = ("none", "writeback", "writethrough", "directsync", "unsafe")
+CACHES = ("none", "directsync", "writethrough", "writeback")  # "unsafe" forgets what a guest was told to be written
+SHARED_CACHES = ("none", "directsync")  # those that keep nothing which another host might change
 DISCARDS = ("unmap", "ignore")
+ZEROES = ("off", "on", "unmap")
+MOST_THREADS = 8
+TUNING = ("cache", "discard", "detect_zeroes", "iothread")  # beside the limits
+BLOCK = "size_iops_sec"  # how many bytes count as one operation
+# In libvirt's own order.
+RATES = tuple(
+    f"{which}_{unit}_sec{burst}"
+    for burst in ("", "_max", "_max_length")
+    for unit in ("bytes", "iops")
+    for which in ("total", "read", "write")
+)
 SECRET_USAGE = {"iscsi": "iscsi", "rbd": "ceph"}  # protocol: what libvirt calls the use of the secret
 
 _DEVICE = re.compile(r"^(vd|sd)[a-z]$")
-_RATE = re.compile(r"^(total|read|write)_(bytes|iops)_sec(_max(_length)?)?$")
 _PORTAL = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>[0-9]{1,5}))?$")
 
 
@@ -29,25 +45,22 @@ def element(volume: dict[str, Any]) -> Any:
     """The disk of a volume.
 
     :param volume: ``id``, ``device``, ``serial``, ``source`` (what the export replied) and, where wanted, ``user``,
-        ``initiator``, ``iotune``, ``cache``, ``discard``, ``iothread``, ``readonly`` and ``boot_index``.
+        ``initiator``, ``connection`` (one of :data:`CONNECTIONS`), ``iotune``, ``cache``, ``discard``,
+        ``detect_zeroes``, ``iothread``, ``readonly``, ``multiattach`` and ``boot_index``.
     :raises ValueError: something that cannot be meant, or a source that is not this volume's.
     """
     check(volume)
     source, kind = _source(volume)
     disk = ElementTree.Element("disk", {"type": kind, "device": "disk"})
-    driver = {
-        "name": "qemu",
-        "type": "raw",  # what a guest writes is never taken for a format
-        "cache": _one_of(volume.get("cache") or "none", CACHES, "cache"),
-        "discard": _one_of(volume.get("discard") or "unmap", DISCARDS, "discard"),
-    }
-    if volume.get("iothread"):
-        driver["iothread"] = str(int(volume["iothread"]))
-    ElementTree.SubElement(disk, "driver", driver)
+    fixed = {"name": "qemu", "type": "raw"}  # what a guest writes is never taken for a format
+    if volume["source"].get("protocol") == "iscsi":
+        # Of a full pool a target says only that it cannot write; others say no space, at which QEMU stops by itself.
+        fixed.update(error_policy="stop", rerror_policy="report")
+    ElementTree.SubElement(disk, "driver", {**fixed, **driver(volume)})
     disk.append(source)
     ElementTree.SubElement(disk, "backingStore")
     ElementTree.SubElement(disk, "target", {"dev": volume["device"], "bus": BUSES[volume["device"][:2]]})
-    _iotune(disk, volume.get("iotune") or {})
+    limit(disk, volume.get("iotune") or {})
     if volume.get("readonly"):
         ElementTree.SubElement(disk, "readonly")
     if volume.get("multiattach"):
@@ -80,6 +93,70 @@ def check(volume: dict[str, Any]) -> None:
         raise ValueError(f"the source {name!r} is not that of volume {key}")
 
 
+def driver(volume: dict[str, Any]) -> dict[str, str]:
+    """The attributes of a disk's driver that a volume type decides.
+
+    :raises ValueError: a value that is none of those allowed, or two that do not go together.
+    """
+    made = {
+        "cache": _one_of(volume.get("cache") or "none", CACHES, "cache"),
+        "discard": _one_of(volume.get("discard") or "unmap", DISCARDS, "discard"),
+    }
+    zeroes = _one_of(volume.get("detect_zeroes") or "off", ZEROES, "detect_zeroes")
+    if zeroes == "unmap" and made["discard"] != "unmap":
+        raise ValueError("detect_zeroes unmap needs discard unmap")
+    if volume.get("multiattach") and made["cache"] not in SHARED_CACHES:
+        raise ValueError(f"with multiattach, cache is {' or '.join(SHARED_CACHES)}, not {made['cache']}")
+    if zeroes != "off":
+        made["detect_zeroes"] = zeroes
+    if volume.get("iothread"):
+        if not 1 <= int(volume["iothread"]) <= MOST_THREADS:
+            raise ValueError(f"iothread is a number from 1 to {MOST_THREADS}, not {volume['iothread']}")
+        made["iothread"] = str(int(volume["iothread"]))
+    return made
+
+
+def rates(given: Mapping[str, Any]) -> dict[str, int]:
+    """Limits in the words of libvirt's iotune; 0 is no limit, and left out.
+
+    :raises ValueError: a name that is none of them, or limits that exclude or miss each other, as QEMU has it.
+    """
+    strange = sorted(str(name) for name in given if name not in (*RATES, BLOCK))
+    if strange:
+        raise ValueError(f"there is no {', '.join(strange)}")
+    found = {name: int(given[name]) for name in (*RATES, BLOCK) if int(given.get(name) or 0)}
+    for name, value in found.items():
+        base, maximum = name.partition("_max")[0], name.partition("_length")[0]
+        if value < 0:
+            raise ValueError(f"{name} is below 0")
+        if base not in found:
+            raise ValueError(f"{name} needs {base}, which bursts exceed")
+        if maximum not in found:
+            raise ValueError(f"{name} needs {maximum}")
+        if name == f"{base}_max" and value < found[base]:
+            raise ValueError(f"{name} is below {base}")
+        parts = {name.replace("total", which) for which in ("read", "write")} if name.startswith("total") else set()
+        if parts & set(found):
+            raise ValueError(f"{name} goes with neither {' nor '.join(sorted(parts))}")
+    if BLOCK in found and not any("iops" in name for name in found if name != BLOCK):
+        raise ValueError(f"{BLOCK} needs a limit of operations")
+    return found
+
+
+def limit(disk: Any, given: Mapping[str, Any]) -> None:
+    """Give a disk these limits in place of those that it has.
+
+    :raises ValueError: as :func:`rates` does.
+    """
+    had, found = disk.find("iotune"), rates(given)
+    if had is not None:
+        disk.remove(had)
+    if found:
+        tune = ElementTree.SubElement(disk, "iotune")
+        for name, value in found.items():
+            ElementTree.SubElement(tune, name).text = str(value)
+
+
 def secret_id(volume_id: str, usage: str = "iscsi") -> str:
     """The UUID under which libvirt keeps the volume's secret for that use; on its way to Ceph a volume has two."""
     return str(uuid.uuid5(uuid.UUID(volume_id), {"iscsi": "chap", "ceph": "cephx"}[usage]))
@@ -93,6 +170,8 @@ def secret_ids(volume_id: str) -> set[str]:
 def _source(volume: dict[str, Any]) -> tuple[Any, str]:
     given = volume["source"]
     protocol = given.get("protocol")
+    if connections.by_host(volume):
+        return ElementTree.Element("source", {"dev": connections.device_path(volume)}), "block"
     if protocol == "file":
         return ElementTree.Element("source", {"file": _path(given)}), "file"
     if protocol == "nfs":
@@ -152,26 +231,6 @@ def _host(text: Any) -> Any:
     if found.group("port"):
         made["port"] = found.group("port")
     return ElementTree.Element("host", made)
-
-
-def _iotune(disk: Any, rates: dict[str, Any]) -> None:
-    given = {name: int(value) for name, value in rates.items() if value}
-    for name, value in given.items():
-        if not (_RATE.match(name) or name == "size_iops_sec") or value < 0:
-            raise ValueError(f"iotune has no {name} of {value}")
-    for unit in ("bytes", "iops"):
-        for end in ("", "_max"):
-            if f"total_{unit}_sec{end}" in given and {f"read_{unit}_sec{end}", f"write_{unit}_sec{end}"} & set(given):
-                raise ValueError(f"total_{unit}_sec{end} excludes the same limit for reading or writing")
-    for name in given:
-        if "_max" in name and name.partition("_max")[0] not in given:
-            raise ValueError(f"{name} needs {name.partition('_max')[0]}")
-        if name.endswith("_length") and name[: -len("_length")] not in given:
-            raise ValueError(f"{name} needs {name[: -len('_length')]}")
-    if given:
-        tune = ElementTree.SubElement(disk, "iotune")
-        for name in sorted(given):
-            ElementTree.SubElement(tune, name).text = str(given[name])
 
 
 def _one_of(value: str, allowed: tuple[str, ...], what: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
@@ -23,7 +24,6 @@ Record = dict[str, Any]
 Source = Mapping[str, Any]  # what an export replied
 
 ATTACHING, ATTACHED, DETACHING = "attaching", "attached", "detaching"
-_TUNING = ("cache", "discard", "iothread")  # what a volume type may say besides limits
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,7 @@ def boot_of(record: Mapping[str, Any]) -> Record | None:
 
 def disk(held: Attachment, source: Source) -> hardware.VolumeDisk:
     """The disk that the guest gets."""
-    record, qos = held.volume.record, dict((held.type or {}).get("qos") or {})
-    tuning = {key: qos.pop(key) for key in _TUNING if key in qos}
+    record = held.volume.record
     return hardware.VolumeDisk(
         id=held.volume.id,
         device=held.device,
@@ -184,10 +183,20 @@ def disk(held: Attachment, source: Source) -> hardware.VolumeDisk:
         user=held.volume.id,
         secret=record["secret"],
         boot_index=held.record["boot_index"],
-        iotune={key: int(value) for key, value in qos.items() if value},
         multiattach=bool(record["multiattach"]),
-        **tuning,
+        **tuning(held),
     )
+
+
+def tuning(held: Attachment) -> Record:
+    """What the volume's type says of the disk: limits, cache, discard, io thread."""
+    qos = dict((held.type or {}).get("qos") or {})
+    made = {key: qos.pop(key) for key in volume_xml.TUNING if qos.get(key)}
+    if not held.device.startswith("vd"):
+        made.pop("iothread", None)  # no other bus has them, and the image chooses the bus
+    if held.volume.record["multiattach"] and made.get("cache") not in volume_xml.SHARED_CACHES:
+        made.pop("cache", None)  # such a volume may have a type that is not
+    return {**made, "iotune": {key: int(value) for key, value in qos.items() if key not in made and value}}
 
 
 def _prefix(made: hardware.Options) -> str:

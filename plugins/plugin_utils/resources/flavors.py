@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware.options import flavor
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import ChangeRefused
@@ -29,6 +30,16 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The flavors that the project can use."""
     return engine.info(KIND, request)
+
+
+def extra_specs(option: str, value: Mapping[str, Any]) -> dict[str, str]:
+    """Text by text; what concerns the hardware is refused here rather than when an instance boots.
+
+    :raises BadInput: a value that is not allowed, or a hardware option that does not exist.
+    """
+    found = values.texts(option, value)
+    flavor(found)
+    return found
 
 
 def _shown(conn: sa.Connection, rows: Sequence[Record]) -> list[Record]:
@@ -65,7 +76,7 @@ KIND = Kind(
         Field("disk", values.number(0), required=True),
         Field("ephemeral", values.number(0), default=0),
         Field("swap", values.number(0), default=0),
-        Field("extra_specs", values.texts, default={}),
+        Field("extra_specs", extra_specs, default={}),
         Field("is_public", values.flag, default=True),
     ),
     shown=_shown,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
@@ -17,12 +18,12 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outco
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import engine, values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.engine import Field, Kind, Record
 
-LIMITS = frozenset(
-    f"{which}_{unit}_sec{burst}"
-    for which in ("total", "read", "write")
-    for unit in ("bytes", "iops")
-    for burst in ("", "_max", "_max_length")
-)
+TUNING: Mapping[str, Sequence[str]] = {
+    "cache": volume_xml.CACHES,
+    "discard": volume_xml.DISCARDS,
+    "detect_zeroes": volume_xml.ZEROES,
+}
+KEYS = frozenset({*volume_xml.RATES, volume_xml.BLOCK, *volume_xml.TUNING})
 _PLACING = ("backend", "extra_specs")
 _SHOWN = ("id", "name", "description", "backend", "extra_specs", "qos", "encryption", "multiattach")
 _NAMED = 5  # volumes that a message names
@@ -38,33 +39,32 @@ def info(request: Request) -> Outcome:
     return engine.info(KIND, request)
 
 
-def limits(option: str, value: Mapping[str, Any]) -> dict[str, int]:
-    """Limits of a disk in the words of libvirt's iotune.
+def quality(option: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """How disks behave: limits in the words of libvirt's iotune, cache, discard and io thread.
 
-    :raises BadInput: a key is none of them, a value is no whole number from 0, or two keys exclude each other.
+    :raises BadInput: a key is none of them, a value is not allowed, or two keys exclude each other.
     """
-    strange = sorted(str(key) for key in value if key not in LIMITS)
+    strange = sorted(str(key) for key in value if key not in KEYS)
     if strange:
-        raise BadInput(f"{option} has no {', '.join(strange)}; its keys are {', '.join(sorted(LIMITS))}.")
-    found = {str(key): int(values.number(0, 2**62)(f"{option}.{key}", each)) for key, each in sorted(value.items())}
-    for unit in ("bytes", "iops"):
-        # As QEMU has it: a total leaves no room for its parts, and a burst needs the limit that it exceeds.
-        for burst in ("", "_max"):
-            parts = [f"{which}_{unit}_sec{burst}" for which in ("read", "write")]
-            if found.get(f"total_{unit}_sec{burst}") and any(found.get(part) for part in parts):
-                raise BadInput(f"{option}: total_{unit}_sec{burst} goes with neither {' nor '.join(parts)}.")
-        for which in ("total", "read", "write"):
-            _burst(option, found, f"{which}_{unit}_sec")
+        raise BadInput(f"{option} has no {', '.join(strange)}; its keys are {', '.join(sorted(KEYS))}.")
+    found = {str(key): _read(f"{option}.{key}", str(key), each) for key, each in sorted(value.items())}
+    try:
+        volume_xml.rates({key: each for key, each in found.items() if key not in volume_xml.TUNING})
+        volume_xml.driver(found)
+    except ValueError as exc:
+        raise BadInput(f"{option}: {exc}.") from None
     return found
 
 
-def _burst(option: str, found: Mapping[str, int], name: str) -> None:
-    if found.get(f"{name}_max") and found[f"{name}_max"] < found.get(name, 0):
-        raise BadInput(f"{option}: {name}_max is below {name}.")
-    if found.get(f"{name}_max") and not found.get(name):
-        raise BadInput(f"{option}: {name}_max needs {name}, which bursts exceed.")
-    if found.get(f"{name}_max_length") and not found.get(f"{name}_max"):
-        raise BadInput(f"{option}: {name}_max_length needs {name}_max.")
+def _read(option: str, key: str, value: Any) -> Any:
+    if key not in TUNING:
+        return values.number(0, volume_xml.MOST_THREADS if key == "iothread" else 2**62)(option, value)
+    # YAML reads a bare on and off as yes and no.
+    text = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if text not in TUNING[key]:
+        refused = " It would lose what guests were told to be written." if text == "unsafe" else ""
+        raise BadInput(f"{option} is {text!r}; it is one of {', '.join(TUNING[key])}.{refused}")
+    return text
 
 
 def unencrypted(option: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,12 @@ def _shown(conn: sa.Connection, rows: Sequence[Record]) -> list[Record]:
 
 
 def _allow(conn: sa.Connection, found: Record | None, after: Mapping[str, Any], changes: Sequence[Change]) -> None:
+    cache = (after.get("qos") or {}).get("cache", volume_xml.CACHES[0])
+    if after.get("multiattach") and cache not in volume_xml.SHARED_CACHES:
+        raise BadInput(
+            f"qos.cache is {cache!r}; a multiattach type has {' or '.join(volume_xml.SHARED_CACHES)}, since another "
+            "host's writes would not be seen."
+        )
     placing = [change.what for change in changes if change.what in _PLACING]
     named = _users(conn, found["id"]) if found is not None and placing else []
     if found is not None and named:
@@ -128,7 +134,7 @@ KIND = Kind(
         Field("description", values.line),
         Field("backend", _backend, default=""),
         Field("extra_specs", values.texts, default={}),
-        Field("qos", limits, default={}),
+        Field("qos", quality, default={}),
         Field("encryption", unencrypted, default={}),
         Field("multiattach", values.flag, default=False),
     ),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -41,6 +42,18 @@ PLAIN = DomainSpec(
     seed=True,
     vnc_listen="192.0.2.21",
 )
+RATES = {
+    f"{which}_{unit}_sec{burst}": number
+    for which in ("read", "write")
+    for unit, rate in (("bytes", 1 << 20), ("iops", 500))
+    for burst, number in (("", rate), ("_max", rate * 2), ("_max_length", 30))
+}
+TOTALS = {name.replace("read", "total"): value for name, value in RATES.items() if name.startswith("read")}
+TUNED: dict[str, dict[str, Any]] = {
+    PORTS[0]: {"cache": "writeback", "discard": "ignore", "detect_zeroes": "on", "iotune": RATES, "iothread": 1},
+    PORTS[1]: {"cache": "writethrough", "detect_zeroes": "unmap", "iotune": TOTALS, "iothread": 3},
+    ID: {"cache": "directsync", "multiattach": True, "iotune": {"read_iops_sec": 5, "size_iops_sec": 4096}},
+}
 SPECS = {
     "plain": PLAIN,
     "kvm": dataclasses.replace(
@@ -122,7 +135,6 @@ SPECS = {
                     "user": "agentless-host",
                 },
                 user=PORTS[1],
-                cache="writeback",
                 multiattach=True,
             ),
             VolumeDisk(
@@ -131,6 +143,23 @@ SPECS = {
                 {"protocol": "nfs", "host": "192.0.2.7", "path": f"/srv/nfs/volume-{ID}", "uid": 1234567890},
                 readonly=True,
             ),
+        ),
+    ),
+    # Each key that a volume type or a flavor may say of disks.
+    "tuned": dataclasses.replace(
+        PLAIN,
+        extra_specs={
+            **{f"quota:disk_{name}": str(value) for name, value in RATES.items()},
+            "quota:disk_size_iops_sec": "4096",
+        },
+        volumes=tuple(
+            VolumeDisk(
+                key,
+                f"vd{chr(ord('c') + place)}",
+                {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn.2026-01.x:volume-{key}", "lun": 0},
+                **tuned,
+            )
+            for place, (key, tuned) in enumerate(TUNED.items())
         ),
     ),
 }

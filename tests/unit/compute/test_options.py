@@ -32,7 +32,12 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadI
         ({"os_distro": "debian", "os_admin_user": "debian"}, {}, {}),
         ({"hw_architecture": "x86_64", "hw_rescue_bus": "usb"}, {}, {}),
         ({}, {"aggregate_instance_extra_specs:ssd": "true", "capabilities:x": "y", "trait:A": "required"}, {}),
-        ({}, {"quota:disk_total_iops_sec": "100"}, {"total_iops_sec": 100}),
+        ({}, {"quota:disk_total_iops_sec": "100"}, {"iotune": {"total_iops_sec": 100}}),
+        (
+            {},
+            {"quota:disk_read_bytes_sec": 5, "quota:disk_read_bytes_sec_max": "9"},
+            {"iotune": {"read_bytes_sec": 5, "read_bytes_sec_max": 9}},
+        ),
     ],
 )
 def test_read(properties: dict[str, Any], extra_specs: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -50,6 +55,10 @@ def test_read(properties: dict[str, Any], extra_specs: dict[str, Any], expected:
         ({}, {"hw:mem_page_size": "large"}, "one of any, small"),
         ({}, {"quota:vif_inbound_average": "1"}, "not supported"),
         ({}, {"quota:cpu_shares": "1"}, "a number from 2"),
+        ({}, {"quota:disk_total_iops_sec": "many"}, "a number"),
+        ({}, {"quota:disk_iops": "5"}, "Nearest: .*quota:disk_"),
+        ({}, {"quota:disk_total_iops_sec": "5", "quota:disk_read_iops_sec": "5"}, "quota:disk_.*goes with neither"),
+        ({}, {"quota:disk_read_iops_sec_max": "5"}, "needs read_iops_sec"),
         ({"hw_boot_menu": "maybe"}, {}, "yes or no"),
         ({"hw_machine_type": "q35,accel=kvm"}, {}, "q35, pc"),
         ({"hw_disk_bus": "ide"}, {}, "hw_machine_type"),
@@ -86,6 +95,6 @@ def test_topology_that_does_not_fit(given: dict[str, str]) -> None:
 
 
 def test_table_names_fields() -> None:
-    """Each row of the table sets a field that exists, and each field has a row."""
-    fields = [field for _name, _spec, field, _read in TABLE]
+    """Each row of the table sets a field that exists, and each field has a row; limits share one."""
+    fields = {"iotune" if spec and spec.startswith("quota:disk_") else field for _name, spec, field, _read in TABLE}
     assert sorted(fields) == sorted(Options.__dataclass_fields__)

@@ -55,6 +55,12 @@ def test_the_table_has_every_option() -> None:
         ({"qos": {"total_bytes_sec": 1, "read_bytes_sec": 1}}, "goes with neither"),
         ({"qos": {"read_iops_sec": 5, "read_iops_sec_max": 4}}, "is below"),
         ({"qos": {"read_iops_sec_max": 4}}, "needs read_iops_sec"),
+        ({"qos": {"cache": "unsafe"}}, "lose what guests were told"),
+        ({"qos": {"cache": "fast"}}, "qos.cache is 'fast'; it is one of none"),
+        ({"qos": {"discard": True}}, "qos.discard is 'on'; it is one of unmap"),
+        ({"qos": {"detect_zeroes": "unmap", "discard": "ignore"}}, "needs discard unmap"),
+        ({"qos": {"iothread": 9}}, "from 0 to 8"),
+        ({"qos": {"cache": "writeback"}, "multiattach": True}, "a multiattach type has none or directsync"),
         ({"qos": {"read_iops_sec": 5, "read_iops_sec_max_length": 4}}, "needs read_iops_sec_max"),
     ],
 )
@@ -63,9 +69,16 @@ def test_refused(cloud: Cloud, options: dict[str, Any], said: str) -> None:
         cloud.ask("volume_type", name="it", **options)
 
 
-def test_limits_with_bursts() -> None:
-    given = {"write_iops_sec": 5, "write_iops_sec_max": 9, "write_iops_sec_max_length": 60, "total_bytes_sec": 1 << 40}
-    assert types.limits("qos", given) == given
+def test_quality() -> None:
+    given: dict[str, Any] = {
+        "write_iops_sec": 5,
+        "write_iops_sec_max": 9,
+        "write_iops_sec_max_length": 60,
+        "total_bytes_sec": 1 << 40,
+    }
+    assert types.quality("qos", given) == given
+    given = {"cache": "directsync", "discard": "ignore", "detect_zeroes": True, "iothread": "2", "total_iops_sec": 0}
+    assert types.quality("qos", given) == {**given, "detect_zeroes": "on", "iothread": 2}
 
 
 def test_one_in_use(cloud: Cloud) -> None:

@@ -27,7 +27,6 @@ FIXED_PORTS = 5  # seed, serial, balloon, random numbers, watchdog
 SPARE_PORTS = 4  # PCIe slots kept free for what is plugged in later
 MOST_QUEUES = 8
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
-_THROTTLES = tuple(f"{what}_{unit}_sec" for unit in ("bytes", "iops") for what in ("total", "read", "write"))
 
 
 def device_names(spec: DomainSpec, made: Options) -> list[str]:
@@ -94,7 +93,7 @@ def _boots_elsewhere(spec: DomainSpec) -> bool:
 
 
 def _disk(spec: DomainSpec, made: Options, disk: Disk, name: str, place: int) -> Element:
-    limits = [node(throttle, getattr(made, throttle)) for throttle in _THROTTLES if getattr(made, throttle)]
+    limits = [node(rate, value) for rate, value in made.iotune.items()]
     return node(
         "disk",
         node("driver", name="qemu", type=disk.format, cache=disk.cache, discard="unmap"),

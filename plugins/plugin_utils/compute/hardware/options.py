@@ -15,9 +15,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
 
@@ -52,12 +53,7 @@ class Options:
     cpu_shares: int | None = None
     cpu_period: int | None = None
     cpu_quota: int | None = None
-    read_bytes_sec: int | None = None
-    write_bytes_sec: int | None = None
-    total_bytes_sec: int | None = None
-    read_iops_sec: int | None = None
-    write_iops_sec: int | None = None
-    total_iops_sec: int | None = None
+    iotune: Mapping[str, int] = field(default_factory=dict)
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -124,15 +120,11 @@ TABLE: tuple[tuple[str | None, str | None, str, Callable[[str], Any]], ...] = (
     (None, "quota:cpu_shares", "cpu_shares", _number(2, 262144)),
     (None, "quota:cpu_period", "cpu_period", _number(1000, 1000000)),
     (None, "quota:cpu_quota", "cpu_quota", _number(1000, 10**12)),
-    (None, "quota:disk_read_bytes_sec", "read_bytes_sec", _RATE),
-    (None, "quota:disk_write_bytes_sec", "write_bytes_sec", _RATE),
-    (None, "quota:disk_total_bytes_sec", "total_bytes_sec", _RATE),
-    (None, "quota:disk_read_iops_sec", "read_iops_sec", _RATE),
-    (None, "quota:disk_write_iops_sec", "write_iops_sec", _RATE),
-    (None, "quota:disk_total_iops_sec", "total_iops_sec", _RATE),
+    # Nova's words, and in the same manner those for bursts, which it has not.
+    *((None, f"quota:disk_{name}", name, _RATE) for name in (*volume_xml.RATES, volume_xml.BLOCK)),
 )
-PROPERTIES = {name: (field, read) for name, _spec, field, read in TABLE if name}
-EXTRA_SPECS = {spec: (field, read) for _name, spec, field, read in TABLE if spec}
+PROPERTIES = {name: (into, read) for name, _spec, into, read in TABLE if name}
+EXTRA_SPECS = {spec: (into, read) for _name, spec, into, read in TABLE if spec}
 
 _OURS = re.compile(r"hw_|hw:|hw_[a-z]+:|quota:|os:")
 # Read by other parts: the architecture by the scheduler, the rescue device when an instance is rescued.
@@ -145,11 +137,7 @@ def options(image_properties: Mapping[str, Any], extra_specs: Mapping[str, Any],
     :param vcpus: of the flavor; when given, the CPU topology is checked against it.
     :raises BadInput: a value that is not allowed, or a hardware option that does not exist here.
     """
-    values = {
-        **_read("image property", image_properties, PROPERTIES),
-        **_read("flavor extra spec", extra_specs, EXTRA_SPECS),
-    }
-    made = Options(**values)
+    made = Options(**{**_read("image property", image_properties, PROPERTIES), **flavor(extra_specs)})
     if vcpus:
         topology(made, vcpus)
     if made.secure_boot == "required" and made.firmware != "uefi":
@@ -158,6 +146,19 @@ def options(image_properties: Mapping[str, Any], extra_specs: Mapping[str, Any],
     if "ide" in (made.disk_bus, made.cdrom_bus) and not old:
         raise BadInput("The bus 'ide' exists only with hw_machine_type 'pc'; the default machine q35 has 'sata'.")
     return made
+
+
+def flavor(extra_specs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the extra specs of a flavor say by themselves, whatever image it meets.
+
+    :raises BadInput: a value that is not allowed, or a hardware option that does not exist here.
+    """
+    found = _read("flavor extra spec", extra_specs, EXTRA_SPECS)
+    limits = {name: found.pop(name) for name in list(found) if name in (*volume_xml.RATES, volume_xml.BLOCK)}
+    try:
+        return {**found, "iotune": volume_xml.rates(limits)}
+    except ValueError as exc:
+        raise BadInput(f"The flavor extra specs quota:disk_*: {exc}.") from None
 
 
 def topology(made: Options, vcpus: int) -> tuple[int, int, int] | None:
@@ -180,9 +181,9 @@ def _read(kind: str, given: Mapping[str, Any], table: Mapping[str, tuple[str, Ca
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name in table:
-            field, read = table[name]
+            into, read = table[name]
             try:
-                values[field] = read(str(value).strip())
+                values[into] = read(str(value).strip())
             except ValueError as exc:
                 raise BadInput(f"The {kind} {name} is {str(value)!r}; it must be {exc}.") from None
         elif _OURS.match(name) and name not in _ELSEWHERE:

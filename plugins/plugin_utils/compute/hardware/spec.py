@@ -72,6 +72,7 @@ class VolumeDisk:
     iotune: Mapping[str, int] = field(default_factory=dict)
     cache: str = "none"
     discard: str = "unmap"
+    detect_zeroes: str = "off"
     iothread: int | None = None
     readonly: bool = False
     multiattach: bool = False
