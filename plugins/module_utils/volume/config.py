@@ -30,7 +30,7 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]{0,30}$")
 class Config:
     """The backends of this host, and how its targets are called and reached.
 
-    :ivar portal: address and port of the target.
+    :ivar portals: addresses and ports of the target; whoever comes by one of them alone comes by the first.
     :ivar iqn: how the names of targets begin.
     """
 
@@ -38,7 +38,7 @@ class Config:
         self._ctx = ctx
         self._made: dict[str, Driver] = {}
         told = _read(path)
-        self.portal = str(told.get("portal", ""))
+        self.portals = [str(each) for each in told.get("portals") or [told.get("portal", "")]]
         self.iqn = str(told.get("iqn", ""))
         self.options: dict[str, dict[str, Any]] = dict(told.get("backends", {}))
 
