@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, identity
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, probe
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, host_initiator, probe
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def discover(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         "hostname": os.uname().nodename,
         "address": _address(),
         "initiator": initiator(),
+        "connections": host_initiator.able(ctx),
         "virt_types": virt_types,
         "cpu": _cpu(link, capabilities, arch, virt_types),
         "capacity": _capacity(link, ctx.state_dir),

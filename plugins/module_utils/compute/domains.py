@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files, secrets
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files, host_initiator, secrets
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
@@ -30,6 +30,7 @@ def start(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         if domain.isActive():
             return {"changed": False, "state": connection.state(domain)}
         if not ctx.check_mode:
+            host_initiator.resume(ctx, op["id"])
             ctx.effect("start")
             _run(domain.create)
         return {"changed": True, "state": "running"}
@@ -56,6 +57,7 @@ def reboot(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             return {"changed": True, "state": "running"}
         ctx.effect("reboot")
         forced = _halt(domain, op) if domain.isActive() else False
+        host_initiator.resume(ctx, op["id"])
         _run(domain.create)
         return {"changed": True, "state": "running", "forced": forced}
 
@@ -66,12 +68,13 @@ def destroy(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     with files.held(where) as there:
         domain = connection.find(op["id"])
         kept = secrets.made_for(op["id"])
-        anything = there or domain is not None or bool(kept)
+        anything = there or domain is not None or bool(kept) or host_initiator.held(ctx, op["id"])
         if ctx.check_mode or not anything:
             return {"changed": anything, "state": "absent"}
         ctx.effect("destroy")
         if domain is not None:
             erase(domain)
+        host_initiator.disconnect(ctx, op["id"])
         secrets.release(kept, besides=op["id"])
         files.remove(where)
         return {"changed": True, "state": "absent"}

@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, volume_xml
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, connections, volume_xml
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx
 
@@ -25,7 +25,7 @@ _MADE_FOR = "agentless.cloud instance "
 def ensure(instance_id: str, volume: dict[str, Any]) -> None:
     """Have the volume's secret in the store with the value given; nothing where the volume has none."""
     usage = volume_xml.SECRET_USAGE.get((volume.get("source") or {}).get("protocol", ""))
-    if usage is None or not volume.get("secret"):
+    if usage is None or connections.by_host(volume) or not volume.get("secret"):
         return
     libvirt = connection.libvirt
     key = volume_xml.secret_id(volume["id"], usage)

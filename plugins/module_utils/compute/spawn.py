@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     disks,
     domains,
     files,
+    host_initiator,
     iso,
     ports,
     secrets,
@@ -52,7 +53,7 @@ def spawn(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             return _made(ctx, {**op, "xml": text}, where, known)
         except BaseException as exc:
             if known is None:
-                _take_back(instance_id, where)
+                _take_back(ctx, instance_id, where)
             if connection.libvirt is not None and isinstance(exc, connection.libvirt.libvirtError):
                 raise BackendError(f"libvirt could not make the instance: {exc}") from exc
             raise
@@ -91,6 +92,7 @@ def _made(ctx: Context, op: dict[str, Any], where: str, known: Any) -> dict[str,
     for volume in op.get("volumes") or []:
         ctx.effect("secret")
         secrets.ensure(op["id"], volume)
+        changed |= host_initiator.connect(ctx, op["id"], volume)
     before = known.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE) if known is not None else None
     ctx.effect("define")
     domain = connection.connect().defineXML(op["xml"])
@@ -102,19 +104,21 @@ def _made(ctx: Context, op: dict[str, Any], where: str, known: Any) -> dict[str,
     return {"changed": changed, "state": connection.state(domain)}
 
 
-def _take_back(instance_id: str, where: str) -> None:
+def _take_back(ctx: Context, instance_id: str, where: str) -> None:
     domain = connection.find(instance_id)
     if domain is not None:
         domains.erase(domain)
     if connection.libvirt is not None:
         secrets.release(secrets.made_for(instance_id))
+    host_initiator.disconnect(ctx, instance_id)
     files.remove(where)
 
 
 def _with_volumes(op: dict[str, Any]) -> str:
     """The XML with this host's name on its way to targets; its volumes are those of the operation and no others."""
     tree = ElementTree.fromstring(op["xml"])
-    found = {str(disk.findtext("serial")): disk for disk in tree.iterfind("devices/disk[@type='network']")}
+    outside = [disk for disk in tree.iterfind("devices/disk") if disk.get("type") in ("network", "block")]
+    found = {str(disk.findtext("serial")): disk for disk in outside}
     given = {str(volume["id"]): volume for volume in op.get("volumes") or []}
     for key, volume in given.items():
         disk = next((one for one in tree.iterfind("devices/disk") if one.findtext("serial") == key), None)

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import connection, files, secrets, volume_xml
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
+    connection,
+    files,
+    host_initiator,
+    secrets,
+    volume_xml,
+)
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
@@ -52,15 +58,19 @@ def attach_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             ctx.effect("secret")
             secrets.ensure(op["id"], volume)
             try:
+                host_initiator.no_second(ctx, volume)
+                host_initiator.connect(ctx, op["id"], volume)
                 _plug(ctx, domain, wanted, missing)
             except BackendError:
                 secrets.release(volume_xml.secret_ids(volume["id"]))
+                if all(_disk(domain, volume["id"], place) is None for place in places):
+                    host_initiator.disconnect(ctx, op["id"], volume["id"])
                 raise
         return {"changed": bool(missing), "device": volume["device"]}
 
 
 def detach_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
-    """Operation: have the volume nowhere: out of the guest, out of the definition, secret removed, in this order."""
+    """Operation: have the volume nowhere: out of the guest, out of the definition, device and secret gone, in turn."""
     libvirt, key = connection.libvirt, str(op["volume"]["id"])
     if not files.is_instance(key):
         raise BackendError(f"{key!r} is not the UUID of a volume.")
@@ -71,12 +81,14 @@ def detach_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
             places = [libvirt.VIR_DOMAIN_AFFECT_LIVE] * bool(domain.isActive()) + [libvirt.VIR_DOMAIN_AFFECT_CONFIG]
         there = [place for place in places if _disk(domain, key, place) is not None]
         if ctx.check_mode:
-            return {"changed": bool(there), "released": not there}
+            connected = host_initiator.held(ctx, op["id"], key)
+            return {"changed": bool(there) or connected, "released": not there and not connected}
         for place in there:
             ctx.effect("unplug")
             _unplug(domain, key, place, float(op.get("timeout") or LETS_GO))
         ctx.effect("release")
-        gone = secrets.release(volume_xml.secret_ids(key))
+        gone = host_initiator.disconnect(ctx, op["id"], key)
+        gone |= secrets.release(volume_xml.secret_ids(key))
         return {"changed": bool(there) or gone, "released": True}
 
 
@@ -86,13 +98,16 @@ def resize_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     with files.held(files.directory(ctx.state_dir, op["id"])):
         domain = connection.require(op["id"])
         disk = _required(domain, key)
+        if not ctx.check_mode:
+            host_initiator.grow(ctx, op["id"], key, size)
         if not domain.isActive():
             return {"changed": False}  # the next start reads the size anew
         device = _device(disk)
         now = int(_call(domain.blockInfo, device, 0)[0])
         if now > size:
             raise BackendError(f"Volume {key} has {now} bytes and is not made smaller.")
-        if now < size and not ctx.check_mode:
+        # Of a device libvirt may say what the kernel knows, and not what the guest does.
+        if (now < size or disk.get("type") == "block") and not ctx.check_mode:
             ctx.effect("resize")
             _call(domain.blockResize, device, size, connection.libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
         return {"changed": now < size}
@@ -109,12 +124,14 @@ def copy_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         here = _required(domain, str(volume["id"]))
         wanted = described({**volume, "device": _device(here)})
         if same_source(here, wanted):
-            return {"changed": False}
+            return {"changed": _left(ctx, op)}
         if not domain.isActive():
             raise BackendError("The instance does not run: its volume is copied on the storage host.")
         if ctx.check_mode:
             return {"changed": True}
         secrets.ensure(op["id"], volume)
+        host_initiator.no_second(ctx, volume)
+        host_initiator.connect(ctx, op["id"], volume)
         if not _call(domain.blockJobInfo, _device(here), 0):
             ctx.effect("copy")
             flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
@@ -126,7 +143,16 @@ def copy_volume(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         _call(domain.blockJobAbort, _device(here), libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
         if not same_source(_disk(domain, str(volume["id"]), libvirt.VIR_DOMAIN_AFFECT_CONFIG), wanted):
             _call(domain.updateDeviceFlags, _kept(domain, str(volume["id"])), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        _left(ctx, op)
         return {"changed": True}
+
+
+def _left(ctx: Context, op: dict[str, Any]) -> bool:
+    """Log out of the place that a volume has moved away from; says whether the host was logged in there."""
+    volume = op["volume"]
+    if ctx.check_mode:
+        return False
+    return host_initiator.disconnect(ctx, op["id"], str(volume["id"]), keep=volume["source"].get("iqn"))
 
 
 def _lacks(domain: Any, volume: dict[str, Any], wanted: Any, place: int) -> bool:
@@ -244,7 +270,7 @@ def _place(disk: Any) -> tuple[Any, ...]:
     if source is None:
         return ()
     hosts = sorted((host.get("name"), host.get("port")) for host in source.iterfind("host"))
-    return (source.get("protocol"), source.get("name"), source.get("file"), hosts)
+    return (source.get("protocol"), source.get("name"), source.get("file"), source.get("dev"), hosts)
 
 
 def _text(element: Any) -> str:

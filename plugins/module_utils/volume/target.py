@@ -4,9 +4,9 @@
 
 """Exports by the kernel's target (LIO), through rtslib: one target for each volume, closed to all but its initiators.
 
-Each has one portal group with all portals of the host and LUN 0, whose serial number is the volume's UUID. Nobody gets in without an
-ACL for the name of his initiator and the volume's own user and secret (CHAP); the ACLs are all there is, demo mode is
-off. The configuration is saved once for a whole call, and comes back when the machine starts.
+Each has one portal group with the portals of the host, and LUN 0, whose serial number is the volume's UUID. Nobody gets
+in without an ACL for the name of his initiator and the volume's own user and secret (CHAP); the ACLs are all there is,
+demo mode is off. The configuration is saved once for a whole call, and comes back when the machine starts.
 """
 
 from __future__ import annotations
