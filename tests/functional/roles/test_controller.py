@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What roles do on the controller, where several runs may be at it at once, and which may live in any time zone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+RUNS = 3
+RECAP = re.compile(r"localhost +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=0 ")
+# Makes keys only when all runs want to make one, or one has waited long enough.
+MEETING = f"""#!/bin/bash
+if [[ $1 == genpkey ]]; then
+    : >"$MEETING/$$"
+    for ((i = 0; i < 400; i++)); do
+        [[ $(ls "$MEETING" | wc -l) -ge {RUNS} ]] && break
+        sleep 0.1
+    done
+fi
+exec /usr/bin/openssl "$@"
+"""
+
+
+def begin(place: Path, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.Popen[str]:
+    """ansible-playbook of these tasks for the controller alone."""
+    place.mkdir(exist_ok=True)
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (place / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
+    argv = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "-i",
+        "localhost,",
+        str(place / "play.yml"),
+        *options,
+    ]
+    settings = {"ANSIBLE_HOME": str(place / "ansible"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+    return subprocess.Popen(
+        argv,
+        env={**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable, **settings, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def changed(run: subprocess.Popen[str]) -> int:
+    """How many tasks of a run changed something; it must have ended well."""
+    said = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, said
+    recap = RECAP.search(said)
+    assert recap, said
+    return int(recap[1])
+
+
+def authority(directory: Path) -> list[dict[str, Any]]:
+    role = {"name": "agentless.cloud.ca", "tasks_from": "authority"}
+    return [{"ansible.builtin.include_role": role, "vars": {"ca_directory": str(directory)}}]
+
+
+def openssl(*words: str | Path) -> str:
+    return subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, text=True).stdout
+
+
+def test_runs_at_once_make_one_authority_which_is_renewed(tmp_path: Path) -> None:
+    kept, meeting, programs = (tmp_path / name for name in ("ca", "meeting", "bin"))
+    meeting.mkdir()
+    programs.mkdir()
+    (programs / "openssl").write_text(MEETING)
+    (programs / "openssl").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "MEETING": str(meeting)}
+    assert changed(begin(tmp_path / "check", authority(kept), "--check")) == 3, "directory, key and certificate"
+    assert not kept.exists()
+    runs = [begin(tmp_path / str(number), authority(kept), **environment) for number in range(RUNS)]
+    counts = [changed(run) for run in runs]
+    assert len(list(meeting.iterdir())) == RUNS, "they met"
+    assert sorted(path.name for path in kept.iterdir()) == ["ca.key", "ca.pem"]
+    assert (kept / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert openssl("pkey", "-in", kept / "ca.key", "-pubout") == openssl(
+        "x509", "-in", kept / "ca.pem", "-noout", "-pubkey"
+    )
+    # The key is made by one of them, and so is the certificate; of the directory several may believe it.
+    assert 3 <= sum(counts) <= 2 + RUNS, counts
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert changed(begin(tmp_path / "again", authority(kept))) == 0
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    # One that does not outlive what it signs is certified again, under its own key.
+    short = authority(kept)
+    short[0]["vars"]["ca_certificate_days"] = 7301
+    assert changed(begin(tmp_path / "check", short, "--check")) == 1
+    assert changed(begin(tmp_path / "renewed", short)) == 1
+    assert (kept / "ca.key").read_bytes() == before["ca.key"]
+    assert (kept / "ca.pem").read_bytes() != before["ca.pem"]
+    assert sorted(path.name for path in kept.iterdir()) == ["ca.key", "ca.pem"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_clocks_are_compared_in_every_time_zone(tmp_path: Path, zone: str) -> None:
+    written = yaml.safe_load((ROOT / "roles/common/tasks/preflight.yml").read_text())
+    tasks = [task for task in written if task["name"] in ("Read the clock", "Check the clock")]
+    assert len(tasks) == 2
+    changed(begin(tmp_path / "play", tasks, "-e", '{"common_clock_tolerance": 30}', TZ=zone))
