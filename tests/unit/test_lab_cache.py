@@ -147,7 +147,7 @@ def test_each_form_of_a_guest_is_counted_by_itself(place: Path) -> None:
 
 def test_the_names_that_the_makers_give_are_known(place: Path) -> None:
     """Else nothing would ever be removed, and nobody would notice."""
-    made = [*rootfs._present(), *guest._present(), machine.path()]
+    made = [*rootfs._present(), *guest._present(), *machine.present()]
     for entry in made:
         entry.write_text("x")
         age(entry, 90)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from agentless_lab import console, guest, host, lab, machine, rootfs
+from agentless_lab import console, guest, host, lab, machine, recipe, rootfs
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 
@@ -94,8 +94,8 @@ def _build(options: argparse.Namespace) -> None:
         for gone in [*rootfs.prune(), *machine.prune(), *guest.prune()]:
             print(f"removed {gone}", file=sys.stderr)
         return
-    if options.flavor == "machine":
-        print(machine.image(again=options.again))
+    if options.flavor in recipe.MACHINES.values():
+        print(machine.image(options.flavor, again=options.again))
     else:
         print(rootfs.build(options.flavor, again=options.again))
 
@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--disk", action="append", default=[], metavar="D=4G", help="a data disk of a machine: /dev/vdb, ..."
     )
-    up.add_argument("--flavor", choices=rootfs.CONTAINERS, default="full")
+    up.add_argument("--flavor", choices=recipe.CONTAINERS, default="full")
     up.add_argument("--group", action="append", default=[], metavar="GROUP=A,B")
     up.add_argument("--var", action="append", default=[], metavar="HOST:KEY=VALUE")
     up.add_argument("--timeout", type=float, default=60, metavar="SECONDS")
@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     inside.add_argument("--timeout", type=float, default=30, metavar="SECONDS")
 
     build = command("build", _build, "build the cached root filesystem, or the image of machines, and print its path")
-    build.add_argument("--flavor", choices=sorted(rootfs.FLAVORS), default="full")
+    build.add_argument("--flavor", choices=sorted(recipe.FLAVORS), default="full")
     build.add_argument("--again", action="store_true", help="even when it is there, to take in newer packages")
     build.add_argument("--prune", action="store_true", help="remove what earlier recipes left in the cache")
 

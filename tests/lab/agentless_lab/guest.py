@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from agentless_lab import cache, rootfs
+from agentless_lab.recipe import key
 from agentless_lab.system import GUEST_PREREQUISITES, LabError, cache_root, lock, require, run, write
 
 SOURCES = Path(__file__).resolve().parent.parent / "guest"
@@ -81,7 +82,7 @@ def _path(kernel: str, form: str) -> Path:
 
 def _key(kernel: str) -> str:
     """Name the image by everything that decides what is in it."""
-    digest = hashlib.sha256(f"{kernel} {rootfs.key('full')}".encode())
+    digest = hashlib.sha256(f"{kernel} {key('full')}".encode())
     for source in (Path(__file__), *sorted(SOURCES.iterdir())):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]

@@ -15,8 +15,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentless_lab import cgroups, machine, network, rootfs
+from agentless_lab import cgroups, machine, network
 from agentless_lab.machine import Machine
+from agentless_lab.recipe import REPOSITORY
 from agentless_lab.system import LabError, run, write
 
 PATIENCE = 30.0  # seconds for the greeting of an SSH server that took the call
@@ -106,7 +107,7 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
         "--resolv-conf=off",
         "--timezone=off",
         "--console=pipe",
-        f"--bind-ro={pool}:{rootfs.REPOSITORY}",
+        f"--bind-ro={pool}:{REPOSITORY}",
     ]
     argv += [f"--bind={_node(host, device)}:{device}" for device in DEVICES if os.path.exists(device)]
     spec = {

@@ -119,7 +119,7 @@ def up(plan: Plan, *, timeout: float) -> Path:
     """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
     plan.check()
     tree = rootfs.build(plan.flavor)
-    kind = machine.kind() if plan.machines else None
+    kind = machine.kind(plan.flavor) if plan.machines else None
     with lock(state_root() / ".lock") as held:
         # The inventory comes last: without it, what is there is the remains of an `up` that was killed.
         fresh = not (directory(plan.name) / "inventory.yml").exists()
@@ -190,8 +190,11 @@ def ssh(each: Host) -> list[str]:
 
 
 def status(name: str) -> dict[str, Any]:
-    """What there is of a lab, for people and for programs."""
-    if not (directory(name) / "lab.json").exists():
+    """What there is of a lab, for people and for programs.
+
+    :raises LabError: there is nothing of it.
+    """
+    if not (directory(name) / "lab.json").exists() and name in names():
         return {"name": name, "state": "remains", "hosts": []}
     content = record(name)
     hosts = [

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentless_lab import cache, cgroups, network, rootfs
+from agentless_lab.recipe import MACHINES, key
 from agentless_lab.system import LabError, cache_root, lock, require, run, write
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Machine:
     disks: tuple[str, ...] = ()
 
 
-def kind() -> Machine:
-    """What the machines of a new lab stand on."""
-    kept = image()
+def kind(flavor: str = "full") -> Machine:
+    """What the machines of a new lab of that flavor stand on."""
+    kept = image(MACHINES[flavor])
     return Machine(kept, KVM if os.path.exists("/dev/kvm") and starts(KVM, kept) else EMULATED)
 
 
@@ -65,15 +66,15 @@ def starts(accelerator: str, kept: Path, *, timeout: float = 10) -> bool:
     return "Kernel panic" in run(argv, stdin="", check=False)
 
 
-def image(*, again: bool = False) -> Path:
+def image(flavor: str = "machine", *, again: bool = False) -> Path:
     """The directory with the root disk, the kernel and its initial file system, made first when it is not there."""
-    target = cache.use(path())
+    target = cache.use(path(flavor))
     if target.is_dir() and not again:
         return target
     require(PREREQUISITES)
     if target.is_dir() and target.name in cache.in_use():
         raise LabError(f"machines stand on {target}: take their labs down before making it again")
-    tree = rootfs.build("machine", again=again)
+    tree = rootfs.build(flavor, again=again)
     with lock(cache_root() / "machine.lock") as held:
         for left in cache_root().glob("part-machine-*"):
             rootfs.remove(left)
@@ -82,19 +83,24 @@ def image(*, again: bool = False) -> Path:
             temporary.mkdir()
             _make(tree, temporary, held)
             rootfs.swap(temporary, target)
-            cache.prune("machine", [target])
+            cache.prune("machine", present())
     return target
 
 
 def prune() -> list[Path]:
     """Remove the images that no present recipe names and no machine stands on; return what went."""
     with lock(cache_root() / "machine.lock"):
-        return cache.prune("machine", [path()], kept=0, resting=0)
+        return cache.prune("machine", present(), kept=0, resting=0)
 
 
-def path() -> Path:
+def path(flavor: str = "machine") -> Path:
     """Where the image is, built or not."""
-    return cache_root() / f"machine-{rootfs.key('machine', RECIPE, ROOT_SIZE)}"
+    return cache_root() / f"machine-{key(flavor, RECIPE, ROOT_SIZE)}"
+
+
+def present() -> list[Path]:
+    """What this checkout makes."""
+    return [path(flavor) for flavor in MACHINES.values()]
 
 
 def check(disks: tuple[str, ...]) -> None:

@@ -1,246 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cached root filesystems: Debian 12 with every package ('full') or hardly any ('bare')."""
+"""The cached root filesystems: Debian 12 with every package ('full') or hardly any ('bare'), and those of machines."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from email.utils import formatdate
 from pathlib import Path
 
 from agentless_lab import cache
+from agentless_lab.recipe import (
+    CARRIED,
+    CGROUP_SCRIPT,
+    CGROUP_UNIT,
+    FLAVORS,
+    IN_MACHINES,
+    LEFT_TO_ROLES,
+    MACHINES,
+    NOT_IN_CONTAINERS,
+    OFF_IN_MACHINES,
+    ONLY_IN_POOL,
+    REPOSITORY,
+    SEED_SCRIPT,
+    SEED_UNIT,
+    SUITE,
+    key,
+)
 from agentless_lab.system import LabError, cache_root, lock, run, write
 
-SUITE = "bookworm"
-# Raise it when the recipe below changes, so that older caches are left alone and a new one is made.
-RECIPE = 2
-REPOSITORY = "/srv/apt"
-
-BASE = [
-    "apt",
-    "ca-certificates",
-    "dbus",
-    "iproute2",
-    "openssh-server",
-    "python3",
-    "python3-apt",
-    "sudo",
-    "systemd",
-    "systemd-sysv",
-    "udev",
-]
-SERVICES = [
-    "acl",
-    "bridge-utils",
-    "chrony",
-    "curl",
-    "dnsmasq-base",
-    "ebtables",
-    "genisoimage",
-    "gnupg",
-    "iptables",
-    "iputils-ping",
-    "libvirt-clients",
-    "libvirt-daemon-driver-qemu",
-    "libvirt-daemon-system",
-    "locales",
-    "lvm2",
-    "netcat-openbsd",
-    "nftables",
-    "nginx-light",
-    "openssl",
-    "openvswitch-switch",
-    "ovn-central",
-    "ovn-host",
-    "ovmf",
-    "postgresql-15",
-    "procps",
-    "python3-libvirt",
-    "python3-lxml",
-    "python3-openvswitch",
-    "python3-ovsdbapp",
-    "python3-psycopg2",
-    "qemu-block-extra",
-    "qemu-system-x86",
-    "qemu-utils",
-    "socat",
-    "ssl-cert",
-    "tcpdump",
-    "tgt",
-    "xorriso",
-]
-# Not installed anywhere, but in the repository of the hosts: roles may want them, and the test guest is made of them.
-ONLY_IN_POOL = [
-    "busybox-static",
-    "ceph-common",
-    "ceph-mgr",
-    "ceph-mon",
-    "ceph-osd",
-    "dmeventd",
-    "fio",
-    "glusterfs-server",
-    "isc-dhcp-client",
-    "linux-image-amd64",
-    "linux-image-cloud-amd64",
-    "nfs-ganesha-vfs",
-    "nfs-kernel-server",
-    "python3-rtslib-fb",
-    "targetcli-fb",
-    "thin-provisioning-tools",
-]
-# A whole machine has its own kernel; the packages of roles are on it as a cache, since it does not see the repository.
-MACHINE = [
-    "acl",
-    "dmeventd",
-    "fio",
-    "linux-image-cloud-amd64",
-    "lvm2",
-    "nfs-kernel-server",
-    "nftables",
-    "procps",
-    "python3-rtslib-fb",
-    "qemu-block-extra",
-    "qemu-utils",
-    "targetcli-fb",
-    "thin-provisioning-tools",
-]
-FLAVORS = {"full": BASE + SERVICES, "bare": BASE, "machine": BASE + MACHINE}
-CONTAINERS = ("bare", "full")
 KINDS = "root|pool"  # what is kept in the cache from here
-
-# Roles have to enable, configure and start these; the cache carries only their files.
-LEFT_TO_ROLES = [
-    "chrony.service",
-    "libvirt-guests.service",
-    "libvirtd.service",
-    "libvirtd.socket",
-    "libvirtd-ro.socket",
-    "libvirtd-admin.socket",
-    "virtlogd.socket",
-    "virtlogd-admin.socket",
-    "virtlockd.socket",
-    "virtlockd-admin.socket",
-    "nginx.service",
-    "openvswitch-switch.service",
-    "ovs-record-hostname.service",
-    "ovn-central.service",
-    "ovn-host.service",
-    "ovn-controller.service",
-    "postgresql.service",
-    "tgt.service",
-    "iscsid.socket",
-    "open-iscsi.service",
-    "nftables.service",
-    "lvm2-monitor.service",
-]
-# Nothing in a container needs them, and each costs time at boot or wakes up during a measurement.
-NOT_IN_CONTAINERS = [
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
-    "e2scrub_all.timer",
-    "e2scrub_reap.service",
-    "fstrim.timer",
-    "getty@tty1.service",
-    "logrotate.timer",
-    "dpkg-db-backup.timer",
-    "systemd-pstore.service",
-    "uuidd.socket",
-    "remote-fs.target",
-    "blk-availability.service",
-    "dm-event.socket",
-    "lvm2-lvmpolld.socket",
-]
-
-# Of the above, what a whole machine has use for.
-IN_MACHINES = frozenset({"blk-availability.service", "dm-event.socket", "lvm2-lvmpolld.socket"})
-# Left to roles like the services above, and in machines alone.
-OFF_IN_MACHINES = ["nfs-server.service", "rpcbind.service", "rpcbind.socket", "nfs-client.target"]
-
-SEED_UNIT = """\
-# SPDX-License-Identifier: GPL-3.0-or-later
-[Unit]
-Description=Become the test host that the seed disk says
-DefaultDependencies=no
-After=systemd-remount-fs.service systemd-udevd.service
-Before=systemd-networkd.service network-pre.target ssh.service sysinit.target
-Wants=network-pre.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/local/sbin/lab-seed
-
-[Install]
-WantedBy=sysinit.target
-"""
-SEED_SCRIPT = """\
-#!/bin/sh
-# SPDX-License-Identifier: GPL-3.0-or-later
-# Once: the files of this host lie as a tar file on the disk whose serial number is lab-seed.
-[ -e /var/lib/lab-seeded ] && exec hostname -F /etc/hostname
-for disk in /sys/block/vd*; do
-    if [ "$(cat "$disk/serial")" = lab-seed ]; then
-        tar --extract --file="/dev/${disk##*/}" --directory=/ --no-same-permissions --preserve-permissions &&
-            hostname -F /etc/hostname && touch /var/lib/lab-seeded
-        exit
-    fi
-done
-echo "there is no seed disk" >&2
-exit 1
-"""
-
-CGROUP_UNIT = """\
-# SPDX-License-Identifier: GPL-3.0-or-later
-[Unit]
-Description=Make the control groups of this container writable
-DefaultDependencies=no
-After=local-fs.target
-Before=sysinit.target libvirtd.service virtqemud.service
-ConditionVirtualization=container
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/local/sbin/lab-writable-cgroups
-
-[Install]
-WantedBy=sysinit.target
-"""
-CGROUP_SCRIPT = """\
-#!/bin/sh
-# SPDX-License-Identifier: GPL-3.0-or-later
-# libvirt makes a group per guest in each controller, and systemd-nspawn mounts the version 1 controllers read-only.
-while read -r _ where type _; do
-    case "$type:$where" in
-    cgroup:/sys/fs/cgroup/*) mount -o remount,bind,rw "$where" ;;
-    esac
-done < /proc/self/mounts
-"""
-
-
-def key(flavor: str, *more: object) -> str:
-    """Name a root filesystem, or what is made of one, by everything that decides what is in it."""
-    machine = (
-        [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, sorted(IN_MACHINES), OFF_IN_MACHINES] if flavor == "machine" else []
-    )
-    recipe = json.dumps(
-        [
-            *machine,
-            *more,
-            RECIPE,
-            SUITE,
-            sorted(FLAVORS[flavor]),
-            sorted(FLAVORS["full"]),
-            ONLY_IN_POOL,
-            CGROUP_UNIT,
-            CGROUP_SCRIPT,
-            LEFT_TO_ROLES,
-            NOT_IN_CONTAINERS,
-        ]
-    )
-    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
 def path(flavor: str) -> Path:
@@ -269,6 +58,8 @@ def build(flavor: str, *, again: bool = False) -> Path:
         temporary = cache_root() / f"part-root-{flavor}"
         _bootstrap(flavor, temporary, held)
         _configure(temporary / "root", flavor)
+        if flavor == "baremachine":
+            _index(temporary / "root" / REPOSITORY.lstrip("/"))
         if flavor == "full":
             _index(temporary / "pool")
             swap(temporary / "pool", pool())
@@ -325,17 +116,22 @@ def _bootstrap(flavor: str, temporary: Path, held: int) -> None:
         mirror = os.environ.get("AGENTLESS_LAB_MIRROR")
         argv += [mirror] if mirror else []
     else:
+        if flavor == "baremachine":
+            fetch = 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only install ' + " ".join(CARRIED)
+            keep = f'mkdir -p "$1"{REPOSITORY} && cp "$1"/var/cache/apt/archives/*.deb "$1"{REPOSITORY}'
+            argv += [f"--customize-hook={fetch}", f"--customize-hook={keep}"]
         argv += [SUITE, os.fspath(temporary / "root"), f"deb [trusted=yes] copy:{pool()} ./"]
     run(argv, env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}, keep=[held])
 
 
 def _configure(root: Path, flavor: str) -> None:
     """Turn a fresh Debian tree into a test host that waits for roles."""
-    unwanted = {*LEFT_TO_ROLES, *NOT_IN_CONTAINERS} - (IN_MACHINES if flavor == "machine" else set())
-    unwanted |= set(OFF_IN_MACHINES) if flavor == "machine" else set()
+    machine = flavor in MACHINES.values()
+    unwanted = {*LEFT_TO_ROLES, *NOT_IN_CONTAINERS} - (IN_MACHINES if machine else set())
+    unwanted |= set(OFF_IN_MACHINES) if machine else set()
     for unit in sorted(unwanted):
         run(["systemctl", f"--root={root}", "--quiet", "disable", unit], check=False)
-    if flavor == "machine":
+    if machine:
         write(root / "etc/systemd/system/lab-seed.service", SEED_UNIT)
         write(root / "usr/local/sbin/lab-seed", SEED_SCRIPT, mode=0o755)
         run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-seed.service"])
