@@ -133,6 +133,7 @@ def test_down_leaves_nothing(victim: str) -> None:
                 os.kill(pid, signal.SIGKILL)
         else:
             (lab.directory(name) / "lab.json").unlink()
+            assert lab.status(name)["state"] == "remains"
         assert traces(name)
     finally:
         call("down", "--name", name)
@@ -232,6 +233,12 @@ def test_two_labs_stand_beside_each_other(up: dict[str, Any]) -> None:
     finally:
         call("down", "--name", name)
     assert call("exec", NAME, "a", "--", "echo here").strip() == "here"
+
+
+@pytest.mark.lab
+def test_a_lab_that_is_not_there_has_no_status() -> None:
+    with pytest.raises(LabError, match="there is no lab nobody-made-it"):
+        lab.status("nobody-made-it")
 
 
 @pytest.mark.lab

@@ -39,7 +39,7 @@ def call(listed: list[Operation], kill_at: int = 0, check: bool = False) -> list
             if seen[0] == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        backend.Context.effect = effect  # type: ignore[method-assign]
+        backend.Context.effect = effect  # type: ignore[method-assign]  # for this child alone, which ends below
         os.write(write, json.dumps(operations.carry_out(backend.Context(check), listed)).encode())
         os._exit(0)
     os.close(write)

@@ -291,7 +291,7 @@ def test_a_store_that_lies_about_what_came(
     def lying(call: Any) -> list[dict[str, Any]]:
         return [answer] if call.operations[0]["op"] == "import_read" else real(call)
 
-    bus.call = lying  # type: ignore[method-assign]
+    bus.call = lying  # type: ignore[method-assign]  # the bus is this test's own
     with pytest.raises(BadReply, match=said):
         cloud.ask("image", **asked(server))
 
