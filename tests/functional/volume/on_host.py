@@ -5,7 +5,8 @@
 """Runs on the storage host and carries out what comes on standard input, one line of JSON after the other.
 
 Under emulation it takes ten seconds to load what a module needs, so each call is a fork of this process. A line is
-``{"operations": [...], "check": false}``, or a case ``{"before": [...], "op": {...}, "after": [...]}``: one operation
+``{"operations": [...], "check": false}``, a look at what is there (``{"look": "targets"}``, ``{"look": "all"}``), or a
+case ``{"before": [...], "op": {...}, "after": [...]}``: one operation
 killed before each of its effects, then made again, again, and undone. For a case it says how many effects there were
 and what was not as it should be.
 """
@@ -26,8 +27,12 @@ from ansible_collections.agentless.cloud.plugins.module_utils.volume import oper
 
 Operation = dict[str, Any]
 
+IQN = "iqn.2026-01.cloud.agentless"
 
-def call(listed: list[Operation], kill_at: int = 0, check: bool = False) -> list[dict[str, Any]] | None:
+
+def call(
+    listed: list[Operation], kill_at: int = 0, check: bool = False, fault: str | None = None
+) -> list[dict[str, Any]] | None:
     """The results of a call, made in a process of its own; None when it was killed."""
     read, write = os.pipe()
     child = os.fork()
@@ -64,6 +69,14 @@ def left() -> list[str]:
     return found + [one["wwn"] for one in saved["targets"]] + [one["name"] for one in saved["storage_objects"]]
 
 
+def look(what: str) -> dict[str, Any]:
+    """Targets with the initiators that they let in, and with ``all`` everything else."""
+    root = pathlib.Path("/sys/kernel/config/target/iscsi")
+    live = sorted(root.glob(f"{IQN}:*"))
+    found = {each.name: sorted(acl.name for acl in each.glob("tpgt_1/acls/*")) for each in live}
+    return {"targets": found, "left": left() if what == "all" else []}
+
+
 def tried(case: dict[str, Any]) -> dict[str, Any]:
     """Kill, repeat, look, undo; until the operation comes to its end."""
     wrong: list[Any] = []
@@ -97,7 +110,9 @@ def tried(case: dict[str, Any]) -> dict[str, Any]:
 
 def answer(line: dict[str, Any]) -> Any:
     """What one line of input asks for."""
-    return tried(line) if "op" in line else call(line["operations"], check=line["check"])
+    if "look" in line:
+        return look(line["look"])
+    return tried(line) if "op" in line else call(line["operations"], check=line["check"], fault=line.get("fault"))
 
 
 if __name__ == "__main__":
