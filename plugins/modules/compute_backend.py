@@ -15,8 +15,8 @@ version_added: 0.1.0
 description:
   - Runs on compute hosts, called by the action plugins of this collection. It is not meant for playbooks.
   - Serves C(discover), C(spawn), C(start), C(stop), C(reboot), C(destroy), C(inspect), C(attach_nic), C(detach_nic),
-    C(attach_volume), C(detach_volume), C(resize_volume), C(copy_volume), C(export_disk), C(export_absent),
-    C(console_log) and C(prefetch).
+    C(attach_volume), C(detach_volume), C(resize_volume), C(copy_volume), C(tune_volume), C(export_disk),
+    C(export_absent), C(console_log) and C(prefetch).
 author:
   - agentless.cloud contributors (@agentless)
 requirements:
@@ -87,6 +87,7 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     images,
     nics,
     spawn,
+    tuning,
     volumes,
 )
 
@@ -104,6 +105,7 @@ OPERATIONS: dict[str, backend.Handler] = {
     "detach_volume": volumes.detach_volume,
     "resize_volume": volumes.resize_volume,
     "copy_volume": volumes.copy_volume,
+    "tune_volume": tuning.tune_volume,
     "export_disk": exports.export_disk,
     "export_absent": exports.export_absent,
     "console_log": console.console_log,

@@ -12,13 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hardware
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders as storage
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import tuning
 
 Record = dict[str, Any]
 Source = Mapping[str, Any]  # what an export replied
@@ -184,19 +184,8 @@ def disk(held: Attachment, source: Source) -> hardware.VolumeDisk:
         secret=record["secret"],
         boot_index=held.record["boot_index"],
         multiattach=bool(record["multiattach"]),
-        **tuning(held),
+        **tuning.of(record, held.type, held.device),
     )
-
-
-def tuning(held: Attachment) -> Record:
-    """What the volume's type says of the disk: limits, cache, discard, io thread."""
-    qos = dict((held.type or {}).get("qos") or {})
-    made = {key: qos.pop(key) for key in volume_xml.TUNING if qos.get(key)}
-    if not held.device.startswith("vd"):
-        made.pop("iothread", None)  # no other bus has them, and the image chooses the bus
-    if held.volume.record["multiattach"] and made.get("cache") not in volume_xml.SHARED_CACHES:
-        made.pop("cache", None)  # such a volume may have a type that is not
-    return {**made, "iotune": {key: int(value) for key, value in qos.items() if key not in made and value}}
 
 
 def _prefix(made: hardware.Options) -> str:

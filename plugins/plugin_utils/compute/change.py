@@ -11,11 +11,18 @@ these marks.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import entry, guests, orders, volumes
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
+    attachments,
+    entry,
+    guests,
+    orders,
+    volumes,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
@@ -24,6 +31,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Clou
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import tuning
 
 SETTLED = frozenset({"ACTIVE", "SHUTOFF"})
 PENDING, PLUGGING, UNPLUGGING, DONE = "PENDING", "PLUGGING", "UNPLUGGING", "ACTIVE"
@@ -92,33 +100,33 @@ def power(request: Request, wish: Wanted, crowd: Sequence[orders.Guest]) -> None
     with request.conductor.transaction() as conn:
         renewed = {guest.id: instances.move(conn, guest.id, SETTLED) for guest in crowd}
         instances.begin_actions(conn, [guest.id for guest in crowd], VERB[wish.state], request.conductor.actor)
+    told = {guest.id: _power_operations(wish, guest, renewed[guest.id]["generation"]) for guest in crowd}
     calls = [
-        Call(
-            host,
-            "compute_backend",
-            [
-                {
-                    "op": VERB[wish.state],
-                    "id": guest.id,
-                    "generation": renewed[guest.id]["generation"],
-                    "timeout": wish.timeout,
-                }
-                for guest in there
-            ],
-            timeout=wish.timeout + 60,
-        )
+        Call(host, "compute_backend", [op for guest in there for op in told[guest.id]], timeout=wish.timeout + 60)
         for host, there in sorted(by_host.items())
     ]
     errors: dict[str, CloudError] = {}
     for reply in request.rpc.map(calls):
-        for place, guest in enumerate(by_host[reply.host]):
+        results = iter(reply.results or ())
+        for guest in by_host[reply.host]:
+            failed = [result for result in itertools.islice(results, len(told[guest.id])) if not result["ok"]]
             if reply.error is not None:
                 errors[guest.id] = reply.error
-            elif not reply.results[place]["ok"]:
-                errors[guest.id] = failure(reply.host, reply.results[place])
+            elif failed:
+                errors[guest.id] = failure(reply.host, failed[-1])
     _write_power(request, wish, crowd, errors)
     if errors:
         raise next(iter(errors.values()))
+
+
+def _power_operations(wish: Wanted, guest: orders.Guest, generation: int) -> list[dict[str, Any]]:
+    """Its volumes as their types say by now, which a start goes by, and then the power."""
+    verb = {"op": VERB[wish.state], "id": guest.id, "generation": generation, "timeout": wish.timeout}
+    if wish.state == "stopped":
+        return [verb]
+    record = {**guest.record, "generation": generation}
+    held = [each for each in guest.volumes if each.record["status"] == attachments.ATTACHED]
+    return [*(tuning.operation(record, each.volume.record, each.type, each.device) for each in held), verb]
 
 
 def observed(request: Request, crowd: Sequence[orders.Guest]) -> dict[str, str]:

@@ -10,11 +10,13 @@ step    what
 begin   the new backend claimed, both backends and the new type recorded                   (database)
 copy    the data to the new backend: by the storage hosts, or by the guest's own host while it writes
 swap    the volume lives on the new backend; the old one is only to be cleared             (database)
+tune    guests that run have its disk as the new type says
 clear   the old data deleted
 settle  the old claim given back                                                           (database)
 ======  ==============================================================================================
 
-Each step is idempotent; a run that dies leaves it in ``retyping``, and running again goes on where it was.
+Where its backend fits the new type too, nothing is claimed, copied or cleared. Each step is idempotent; a run that dies
+leaves it in ``retyping``, and running again goes on where it was.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse, StaleGeneration
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import moving, orders, placement, places
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import moving, orders, placement, places, tuning
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Loaded, Record
 
 SETTLED = frozenset({"available", "in-use"})
@@ -32,7 +34,7 @@ PENDING = frozenset({"retyping"})
 
 
 def begin(conn: sa.Connection, found: Record, kind: Record) -> Record:
-    """Give the type at once where the backend fits it; else claim another one and record the move.
+    """Give the type at once where the backend fits it and no guest runs; else record the move, and claim its place.
 
     :raises InUse: it has snapshots, which would be left behind, or nobody could copy it.
     :raises NoValidHost: no backend fits the new type.
@@ -40,10 +42,13 @@ def begin(conn: sa.Connection, found: Record, kind: Record) -> Record:
     if found["volume_type_id"] == kind["id"] or found["status"] in PENDING:
         return found  # another run was first
     chosen = where(conn, found, kind)
-    if chosen is None:
+    if chosen is None and not tuning.running(conn, found["id"]):
         return volumes.move(conn, found["id"], SETTLED, volume_type_id=kind["id"])
-    volumes.claim(conn, chosen, int(found["size"]))
-    move = {"type": kind["id"], "from": found["backend_id"], "to": chosen, "backends": [found["backend_id"], chosen]}
+    backends = [found["backend_id"]]
+    if chosen is not None:
+        volumes.claim(conn, chosen, int(found["size"]))
+        backends.append(chosen)
+    move = {"type": kind["id"], "from": backends[0], "to": backends[-1], "backends": backends}
     spec = {**(found["spec"] or {}), "retype": move}
     return volumes.move(conn, found["id"], SETTLED, status="retyping", spec=spec)
 
@@ -77,16 +82,20 @@ def finish(request: Request, volume_id: str, *, timeout: int) -> None:
     if found is None:
         return  # nothing to move, or another run was first
     move = found.spec["retype"]
+    moves = move["from"] != move["to"]
     if found.record["backend_id"] == move["from"]:
-        _copy(request, found, timeout)
+        if moves:
+            _copy(request, found, timeout)
         with request.conductor.transaction(label="volume moved") as conn:
             volumes.move(conn, found.id, PENDING, backend_id=move["to"], volume_type_id=move["type"])
         found = _loaded(request, volume_id)
         if found is None:
             return
-    _clear(request, found, move["from"], timeout)
+    tuning.carry(request, found, timeout=timeout)
+    if moves:
+        _clear(request, found, move["from"], timeout)
     with request.conductor.transaction(label="volume retyped") as conn:
-        _settle(conn, found, move["from"])
+        _settle(conn, found, move["from"] if moves else None)
 
 
 def _copy(request: Request, found: Loaded, timeout: int) -> None:
@@ -117,12 +126,13 @@ def _clear(request: Request, found: Loaded, backend_id: str, timeout: int) -> No
         raise _told(found, error, f" What lies on {places.named(backend)} is not cleared yet; run again.")
 
 
-def _settle(conn: sa.Connection, found: Loaded, cleared: str) -> None:
+def _settle(conn: sa.Connection, found: Loaded, cleared: str | None) -> None:
     """The claim on the backend that was cleared is given back; another run may have done it."""
     now = records.find(conn, tables.volumes, found.id)
     if now is None or now["status"] not in PENDING or now["generation"] != found.record["generation"]:
         return
-    volumes.release(conn, cleared, int(now["size"]))
+    if cleared is not None:
+        volumes.release(conn, cleared, int(now["size"]))
     spec = {key: value for key, value in (now["spec"] or {}).items() if key != "retype"}
     volumes.move(conn, found.id, PENDING, status="in-use" if found.attachments else "available", spec=spec)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import volume_xml
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
 from tests.functional.compute.machine import TREE, Machine
 
@@ -204,6 +205,72 @@ def test_limits_io_threads_and_a_stopped_guest(machine: Machine, guest: str) -> 
     assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
     assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
     assert places(machine, guest) == [[], []]
+
+
+TOTALS = {"total_bytes_sec": 1 << 30, "total_bytes_sec_max": 1 << 31, "total_bytes_sec_max_length": 7}
+PARTS = {
+    **{f"{which}_{unit}_sec": 1 << 20 for which in ("read", "write") for unit in ("bytes", "iops")},
+    **{f"{which}_{unit}_sec_max": 1 << 21 for which in ("read", "write") for unit in ("bytes", "iops")},
+    **{f"{which}_{unit}_sec_max_length": 9 for which in ("read", "write") for unit in ("bytes", "iops")},
+    "size_iops_sec": 4096,
+}
+
+
+def in_force(machine: Machine, guest: str, place: str) -> dict[str, int]:
+    """The limits of the volume, without those that are not set."""
+    said = machine.shell(f"virsh blkdeviotune {guest} vdc {place}")
+    found = {name: int(value) for name, value in re.findall(r"^(\w+)\s*: (\d+)", said, re.MULTILINE)}
+    return {name: value for name, value in found.items() if value and found.get(name.partition("_length")[0])}
+
+
+def driver(machine: Machine, guest: str, flag: str = "") -> dict[str, str]:
+    """What the volume's driver says, running or as it is defined."""
+    text = machine.shell(f"virsh dumpxml {flag} {guest}")
+    (disk,) = re.findall(r"<driver[^>]*>(?=(?:(?!</disk>).)*<target dev='vdc')", text.replace("\n", " "))[-1:]
+    return {name: value for name, value in re.findall(r"(\w+)='(\w+)'", disk) if name in volume_xml.TUNING}
+
+
+def test_each_key_reaches_the_guest_and_changes_under_it(machine: Machine, guest: str) -> None:
+    """Limits at once, the rest at the next start; twice is once, and what a type no longer says is taken away."""
+    key = str(uuid.uuid4())
+    machine.shell(f"mkdir -p {WHERE}; truncate -s 64M {WHERE}/volume-{key}")
+    first = {"cache": "writethrough", "discard": "unmap", "detect_zeroes": "unmap", "iothread": 2}
+    made = volume({"protocol": "file", "path": f"{WHERE}/volume-{key}"}, key)
+    machine.one("attach_volume", guest, volume={**made, **first, "iotune": PARTS})
+    for place, flag in (("--live", ""), ("--config", "--inactive")):
+        assert in_force(machine, guest, place) == PARTS
+        assert driver(machine, guest, flag) == {name: str(value) for name, value in first.items()}
+
+    second = {"cache": "directsync", "discard": "ignore", "iothread": 3}
+    for tuned, limits in ((second, TOTALS), ({}, {})):
+        about = {"id": key, **tuned, "iotune": limits}
+        assert foreseen(machine, "tune_volume", guest, about) is True
+        results = [machine.one("tune_volume", guest, volume=about) for _turn in range(2)]
+        assert [result["changed"] for result in results] == [True, False]
+        assert in_force(machine, guest, "--live") == in_force(machine, guest, "--config") == limits
+        assert driver(machine, guest) == {name: str(value) for name, value in first.items()}
+        wanted = {name: str(value) for name, value in {"cache": "none", "discard": "unmap", **tuned}.items()}
+        assert driver(machine, guest, "--inactive") == wanted
+    machine.one("tune_volume", guest, volume={"id": key, **second, "iotune": TOTALS})
+    machine.one("stop", guest, hard=True)
+    machine.one("start", guest)
+    assert driver(machine, guest) == {name: str(value) for name, value in second.items()}
+    assert in_force(machine, guest, "--live") == TOTALS
+    ready(machine, guest)
+    assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
+    for gone in (key, str(uuid.uuid4())):
+        assert machine.one("tune_volume", guest, volume={"id": gone, **second})["changed"] is False
+    wrong = {"id": key, "cache": "unsafe"}
+    assert "cache is one of" in machine.run([{"op": "tune_volume", "id": guest, "volume": wrong}])[0]["msg"]
+
+
+def test_limits_of_a_flavor(machine: Machine) -> None:
+    """They are those of the instance's own disk."""
+    spec = machine.spec("tuned", extra_specs={f"quota:disk_{name}": str(value) for name, value in PARTS.items()})
+    assert machine.run([machine.spawn(spec)])[0]["ok"] is True
+    said = machine.shell(f"virsh blkdeviotune {spec.id} vda")
+    assert {name: int(re.findall(rf"^{name}\s*: (\d+)", said, re.MULTILINE)[0]) for name in PARTS} == PARTS
+    machine.one("destroy", spec.id)
 
 
 def test_a_scsi_disk_in_a_guest_without_scsi(machine: Machine, guest: str) -> None:

@@ -144,6 +144,8 @@ class Hosts(Bus):
             assert self._open_to(volume) == {initiator(host)}
         self.domains[host, op["id"]].running = True
 
+    _reboot = _start
+
     def _stop(self, host: str, op: dict[str, Any]) -> None:
         self.domains[host, op["id"]].running = False
 

@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     NotFound,
     QuotaExceeded,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import tuning
 from tests.unit.instance_volumes.hosts import Guest, Hosts, initiator
 from tests.unit.resources.cloud import Cloud, predict_then_do
 from tests.unit.volume_flows.looks import one, refused, used
@@ -73,6 +74,29 @@ def test_plugged_in_and_out_of_a_running_guest(cloud: Cloud, hosts: Hosts) -> No
     cloud.ask("instance", name="web", state="absent")
     assert left(cloud, hosts) == {}
     assert {one(cloud, name)["status"] for name in ("a", "b", "c")} == {"available"}
+
+
+def test_started_with_what_the_type_says_now(cloud: Cloud, hosts: Hosts) -> None:
+    cloud.ask("volume_type", name="lvm1", qos={"cache": "directsync"})
+    cloud.ask("volume", name="a", size=1, volume_type="lvm1")
+    cloud.ask("instance", name="web", volumes=["a"], **BOOT)
+    cloud.ask("volume_type", name="lvm1", qos={"iothread": 2})
+    for state in ("stopped", "running", "rebooted"):
+        cloud.ask("instance", name="web", state=state)
+    told = [order["volume"] for order in hosts.guests if order["op"] == "tune_volume"]
+    assert told == [{"id": one(cloud, "a")["id"], "multiattach": False, "iothread": 2, "iotune": {}}] * 2
+
+
+def test_what_a_disk_gets_of_its_type() -> None:
+    """A shared volume keeps no copies whatever its type says, and only virtio disks have threads."""
+    kind = {"qos": {"cache": "writeback", "iothread": 1, "read_iops_sec": 5, "write_iops_sec": 0}}
+    for shared, device, want in (
+        (False, "vdb", {"cache": "writeback", "iothread": 1}),
+        (True, "vdb", {"iothread": 1}),
+        (False, "sdb", {"cache": "writeback"}),
+    ):
+        assert tuning.of({"multiattach": shared}, kind, device) == {**want, "iotune": {"read_iops_sec": 5}}
+    assert tuning.of({"multiattach": False}, None, "vdb") == {"iotune": {}}
 
 
 def test_booted_from_a_volume_made_on_the_way(cloud: Cloud, hosts: Hosts) -> None:
@@ -154,6 +178,7 @@ def test_moved_under_a_guest(cloud: Cloud, hosts: Hosts) -> None:
         "volume_backend:create@vol2",
         "volume_backend:export@vol2",
         f"compute_backend:copy_volume@{where}",
+        f"compute_backend:tune_volume@{where}",
         "volume_backend:delete,unexport@vol1",
     ]
     assert guest(hosts).targets == {moved["id"]: f"iqn:lvm2.volume-{moved['id']}"}

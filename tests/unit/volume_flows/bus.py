@@ -148,3 +148,4 @@ class Bus:
         self.guests.append(op)
 
     _copy_volume = _resize_volume
+    _tune_volume = _resize_volume

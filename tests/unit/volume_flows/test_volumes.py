@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     BadInput,
     ChangeRefused,
     CloudError,
+    HostUnreachable,
     InUse,
     NotFound,
     NoValidHost,
@@ -24,7 +25,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 from tests.unit.resources.cloud import Cloud, predict_then_do
 from tests.unit.volume_flows.bus import Bus
-from tests.unit.volume_flows.looks import GIB, attach, empty, image, refused, used
+from tests.unit.volume_flows.looks import GIB, attach, empty, image, one, refused, used
 
 
 def test_an_empty_volume(cloud: Cloud, bus: Bus) -> None:
@@ -172,12 +173,13 @@ def test_moving_under_a_guest(cloud: Cloud, bus: Bus) -> None:
     attach(cloud)
     row = predict_then_do(cloud, "volume", name="data", volume_type="lvm2").values["volume"]
     assert row["status"] == "in-use"
-    (order,) = bus.guests
+    order, tuned = bus.guests
     assert (order["op"], order["volume"]["device"], order["volume"]["source"]["portal"]) == (
         "copy_volume",
         "vdb",
         "vol2:3260",
     )
+    assert tuned["op"] == "tune_volume"
     assert list(bus.exports.values()) == ["iqn.2026-01.cloud.agentless:kvm1"]
     assert [key[:2] for key in bus.volumes] == [("vol2", "lvm2")]
 
@@ -192,7 +194,7 @@ def test_two_places_of_one_name(cloud: Cloud, bus: Bus) -> None:
     with pytest.raises(NoValidHost):
         cloud.ask("volume", name="it", size=500)  # hosts are asked what is new
     assert predict_then_do(cloud, "volume", name="data", volume_type="files").values["volume"]["backend"] == "files"
-    assert [order["op"] for order in bus.guests] == ["copy_volume"]
+    assert [order["op"] for order in bus.guests] == ["copy_volume", "tune_volume"]
 
 
 def test_a_type_that_its_backend_fits(cloud: Cloud, bus: Bus) -> None:
@@ -201,6 +203,23 @@ def test_a_type_that_its_backend_fits(cloud: Cloud, bus: Bus) -> None:
     bus.done.clear()
     assert predict_then_do(cloud, "volume", name="data", volume_type="thin").values["volume"]["backend"] == "lvm1"
     assert not bus.done
+
+
+def test_a_type_that_a_running_guest_gets(cloud: Cloud, bus: Bus) -> None:
+    """Its host is told; one that does not answer is told by the next run."""
+    cloud.ask("volume", name="data", size=3, volume_type="lvm1")
+    attach(cloud)
+    cloud.ask("volume_type", name="thin", extra_specs={"driver": "lvm"}, qos={"total_iops_sec": 9, "iothread": 2})
+    bus.dead.add("kvm1")
+    with pytest.raises(HostUnreachable):
+        cloud.ask("volume", name="data", volume_type="thin")
+    assert one(cloud)["status"] == "retyping"
+    bus.dead.clear()
+    shown = predict_then_do(cloud, "volume", name="data", volume_type="thin").values["volume"]
+    assert (shown["status"], shown["volume_type"], used(cloud)["lvm1"]) == ("in-use", "thin", 3)
+    ((op, told),) = [(order["op"], order["volume"]) for order in bus.guests]
+    want = {"id": shown["id"], "multiattach": False, "iothread": 2, "iotune": {"total_iops_sec": 9}}
+    assert (op, told) == ("tune_volume", want)
 
 
 @pytest.mark.parametrize(
