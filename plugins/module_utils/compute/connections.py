@@ -15,7 +15,7 @@ QEMU, HOST, MULTIPATH = "qemu", "host", "multipath"
 CONNECTIONS = (QEMU, HOST, MULTIPATH)
 SPEC = "connection"  # what says so among the extra specs of a volume type
 
-_TARGET = re.compile(r"^iqn\.[a-z0-9.:-]{1,219}$")
+_TARGET = re.compile(r"^iqn[a-z0-9.:-]{1,220}$")  # becomes part of paths
 _PORTAL = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::(?P<port>[0-9]{1,5}))?$")
 
 

@@ -18,7 +18,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import r
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders as storage
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import tuning
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import reach, tuning
 
 Record = dict[str, Any]
 Source = Mapping[str, Any]  # what an export replied
@@ -184,6 +184,7 @@ def disk(held: Attachment, source: Source) -> hardware.VolumeDisk:
         secret=record["secret"],
         boot_index=held.record["boot_index"],
         multiattach=bool(record["multiattach"]),
+        connection=reach.of(held.type),
         **tuning.of(record, held.type, held.device),
     )
 

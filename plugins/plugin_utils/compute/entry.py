@@ -35,6 +35,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Conflict
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import reach
 
 TRIES = 3  # hosts that one run tries for an instance
 
@@ -63,6 +64,11 @@ def enter(conn: Any, request: Request, wish: Wanted, found: Found, names: Sequen
     )
     ids = {name: new_id() for name in names}
     rows = [{**_shared_values(wish, found, flavor, image), "id": key, "name": name} for name, key in ids.items()]
+    needed = reach.ways(
+        conn, [*found.volumes.values(), *([found.boot_volume] if found.boot_volume else [])], found.boot_type
+    )
+    for row in rows if needed else ():
+        row["spec"] = {**row["spec"], "connections": needed}
     for name, boot in volumes.begin(conn, wish, found, names).items():
         row = rows[names.index(name)]
         row["spec"] = {**row["spec"], "boot": boot}
@@ -160,7 +166,7 @@ def _place(
 
 
 def _request_spec(conn: Any, wish: Wanted, group: Mapping[str, Any] | None, record: Mapping[str, Any]) -> Any:
-    flavor = record["flavor"]
+    flavor, needed = record["flavor"], (record["spec"] or {}).get("connections", [])
     return placement.request_spec(
         conn,
         flavor={**flavor, "disk": 0} if attachments.boot_of(record) else flavor,
@@ -171,6 +177,8 @@ def _request_spec(conn: Any, wish: Wanted, group: Mapping[str, Any] | None, reco
         force_host=wish.host,
         exclude=frozenset((record["spec"] or {}).get("tried", [])),
         real=True,
+        connections=tuple(needed),
+        able=reach.able(conn, needed),
         project_id=record["project_id"],
     )
 

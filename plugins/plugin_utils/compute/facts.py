@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.module_utils.compute import connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply
 
 VIRT_TYPES = ("kvm", "qemu")
@@ -61,12 +62,19 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
                 "hostname": _word(reply["hostname"]),
                 "datapath": _word(reply.get("datapath") or "none"),
                 **({"initiator": initiator(reply)} if reply.get("initiator") else {}),
+                "connections": _connections(reply),
                 "versions": {name: _word(reply["versions"][name]) for name in ("kernel", "libvirt", "qemu")},
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         text = f"{type(exc).__name__}: {exc}" if isinstance(exc, KeyError) else str(exc)
         raise BadReply(f"What {host} says of itself is not of the form agreed ({text[:200]}).", host=host) from exc
+
+
+def _connections(reply: Mapping[str, Any]) -> list[str]:
+    """How the host can reach volumes besides QEMU's own client."""
+    said = _list(reply.get("connections") or [], 16)
+    return [word for word in connections.CONNECTIONS if word in said and word != connections.QEMU]
 
 
 def initiator(reply: Mapping[str, Any]) -> str | None:

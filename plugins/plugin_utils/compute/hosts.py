@@ -35,7 +35,7 @@ PAPER: Record = {
 }
 NAMED = {"cpu": "vcpus", "ram": "ram", "disk": "disk"}  # a ratio's resource
 _FROM_HOST = ("identity", "address", "virt_types", "cpu", "numa", "pci_devices")
-_ABOUT = ("hostname", "datapath", "initiator", "versions")
+_ABOUT = ("hostname", "datapath", "initiator", "connections", "versions")
 _PLAIN = ("id", "name", "state", "reason", "zone", *_FROM_HOST, "planned", "trusted", "seen_at")
 
 
@@ -114,6 +114,7 @@ def _shown(row: Mapping[str, Any], state: Mapping[str, Any], cell: str) -> Recor
         "hostname": about.get("hostname"),
         "datapath": about.get("datapath"),
         "initiator": about.get("initiator"),
+        "connections": about.get("connections") or [],
         "versions": about.get("versions") or {},
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],

@@ -68,7 +68,8 @@ def request_spec(
     """The request of one instance. Who is in the group is read when it is placed.
 
     :param hints: ``same_host`` and ``different_host``, each one instance or a list, by name or id.
-    :param more: ``force_host``, ``exclude`` and ``real`` of :class:`RequestSpec`; ``project_id`` to find the hints in.
+    :param more: ``force_host``, ``exclude``, ``connections``, ``able`` and ``real`` of :class:`RequestSpec`;
+        ``project_id`` to find the hints in.
     :raises BadInput: a hint, or a word for a trait, that does not exist.
     :raises NotFound: a hint names an instance that does not exist.
     """

@@ -33,7 +33,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import create, wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import create, reach, wanted
 
 Record = dict[str, Any]
 
@@ -56,6 +56,7 @@ def refuse(
         raise BadInput(f"Volume {name!r} is not multiattach: it cannot go to {len(wish.names)} instances.")
     if missing and found.boot_volume and not found.boot_volume["bootable"]:
         raise BadInput(f"Volume {found.boot_volume['name']!r} was made from no image: nothing can boot from it.")
+    reach.refuse(conn, coming)
     for key, wanting in coming.items():
         for each in wanting:
             volumes.may_attach(conn, each["id"], key)

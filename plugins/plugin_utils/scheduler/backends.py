@@ -15,6 +15,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.story im
 
 _WORDS = Words("volume", "backend", "No backend is registered: give storage hosts volume_backends and run site.")
 _SCOPE = "capabilities:"
+CONNECTION = "connection"  # for the compute host: how it reaches the volume
 
 
 class BackendState(NamedTuple):
@@ -110,6 +111,11 @@ def _specs(backend: BackendState, spec: VolumeSpec) -> str | None:
     """As Cinder reads them: keys without a scope and those of ``capabilities:``; other scopes are for others."""
     known = {"volume_backend_name": backend.name, "driver": backend.driver, **backend.capabilities}
     for key, wanted in sorted(spec.extra_specs.items()):
+        if key == CONNECTION:
+            spoken = backend.capabilities.get("protocol", "iscsi")
+            if wanted != "qemu" and spoken != "iscsi":
+                return f"is reached by {spoken}, which {CONNECTION} {wanted} cannot"
+            continue
         name = key.removeprefix(_SCOPE)
         if ":" in name:
             continue

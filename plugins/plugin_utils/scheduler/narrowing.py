@@ -23,6 +23,7 @@ _FILTERS = frozenset(
         "ForcedHost",
         "Retry",
         "HostEnabled",
+        "Connections",
         "Zone",
         "SameHost",
         "DifferentHost",
@@ -87,6 +88,7 @@ def _names(request: RequestSpec) -> tuple[frozenset[str] | None, frozenset[str]]
     demands = [
         None if request.force_host is None else frozenset({request.force_host}),
         request.same_host,
+        request.able,
         frozenset(members) if request.policy == "affinity" and members else None,
     ]
     given = [names for names in demands if names is not None]

@@ -69,6 +69,8 @@ class RequestSpec:
     :param different_host: the hosts of the instances that must not be its neighbours.
     :param force_host: the only host that may take it.
     :param exclude: hosts that have been tried already.
+    :param connections: how its volumes must be reached, beyond what every host can.
+    :param able: the hosts that can; None: no matter.
     :param real: whether a guest is to run, so that a planned host is no answer.
     """
 
@@ -84,6 +86,8 @@ class RequestSpec:
     force_host: str | None = None
     exclude: frozenset[str] = frozenset()
     real: bool = False
+    connections: tuple[str, ...] = ()
+    able: frozenset[str] | None = None
 
     @property
     def needs(self) -> dict[str, int]:

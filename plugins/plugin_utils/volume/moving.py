@@ -21,7 +21,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders, reach
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Answers, Loaded, Record
 
 Both = tuple[Record, Record]  # the backend that has it, the backend that is to have it
@@ -90,6 +90,7 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
     held = found.attachments[0]
     with request.conductor.read() as conn:
         guest = records.get(conn, cell.instances, held["instance_id"])
+        connection = reach.ways(conn, [found.record])  # the new type says the same (retype)
     answers = orders.carry(request, [_made(found, target, None)], timeout=timeout)
     if answers.failed:
         return answers
@@ -102,6 +103,7 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
             "source": offered,
             "user": found.id,
             "secret": found.record["secret"],
+            "connection": (connection or ["qemu"])[0],
         }
         mirror = {"op": "copy_volume", "id": guest["id"], "generation": guest["generation"], "volume": about}
         request.rpc.call(Call(held["host"], "compute_backend", [mirror], timeout=timeout))

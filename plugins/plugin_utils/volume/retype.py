@@ -26,7 +26,14 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse, StaleGeneration
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import moving, orders, placement, places, tuning
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import (
+    moving,
+    orders,
+    placement,
+    places,
+    reach,
+    tuning,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Loaded, Record
 
 SETTLED = frozenset({"available", "in-use"})
@@ -59,7 +66,9 @@ def where(conn: sa.Connection, found: Record, kind: Record) -> str | None:
     :raises InUse: it has snapshots, which would be left behind, or nobody could copy it.
     :raises NoValidHost: no backend fits the new type.
     """
-    if placement.fits(conn, found, kind):
+    fits = placement.fits(conn, found, kind)
+    reach.steady(conn, found, kind, moves=not fits)
+    if fits:
         return None
     named = [str(row["name"]) for row in records.listing(conn, tables.volume_snapshots, volume_id=found["id"])]
     if named:

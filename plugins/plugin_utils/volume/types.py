@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadI
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import engine, values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.engine import Field, Kind, Record
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import reach
 
 TUNING: Mapping[str, Sequence[str]] = {
     "cache": volume_xml.CACHES,
@@ -133,7 +134,7 @@ KIND = Kind(
     fields=(
         Field("description", values.line),
         Field("backend", _backend, default=""),
-        Field("extra_specs", values.texts, default={}),
+        Field("extra_specs", reach.specs, default={}),
         Field("qos", quality, default={}),
         Field("encryption", unencrypted, default={}),
         Field("multiattach", values.flag, default=False),

@@ -36,6 +36,8 @@ def test_honest() -> None:
     assert found.capacity == {"vcpus": 2, "ram": 1024, "disk": 20}
     assert found.cpu["features"] == ["aes", "sse4.1"]
     assert found.pci_devices[0]["driver"] is None
+    said = facts.read("c1", {**REPLY, "connections": ["multipath", "fc", "host", "qemu"]})
+    assert (found.about["connections"], said.about["connections"]) == ([], ["host", "multipath"])
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_honest() -> None:
         (("cpu", "features"), ["a"] * 5000),
         (("cpu", "features"), [{"a": 1}]),
         (("numa", 0, "cpus"), [0.5]),
+        (("connections",), "host"),
         (("pci_devices", 0, "address"), "0000:00:01.0\n"),
         (("versions",), {}),
     ],

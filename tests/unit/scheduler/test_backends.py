@@ -36,6 +36,7 @@ CHOICES: dict[str, tuple[dict[str, Any], str]] = {
     "a number": ({"extra_specs": {"iops": ">= 500"}}, "fast"),
     "a boolean as Cinder writes it": ({"extra_specs": {"thin": "<is> False"}}, "far"),
     "another scope is for others": ({"extra_specs": {"vendor:tier": "1"}}, "slow"),
+    "how a compute host reaches it is for that one": ({"extra_specs": {"connection": "host"}}, "slow"),
     "a zone": ({"zone": "west"}, "fast"),
     "beside a volume": ({"same_host": frozenset({"vol2"})}, "far"),
     "apart from a volume": ({"different_host": frozenset({"vol1"})}, "far"),
@@ -73,6 +74,12 @@ def test_refusal(wanted: dict[str, Any], said: str) -> None:
 def test_a_cloud_without_backends_says_what_to_do() -> None:
     with pytest.raises(NoValidHost, match="No backend is registered: give storage hosts volume_backends"):
         place([], VolumeSpec(size=1))
+
+
+def test_only_iscsi_is_reached_by_the_host() -> None:
+    rbd = FAST._replace(capabilities={"protocol": "rbd"})
+    assert fits(rbd, VolumeSpec(size=1, extra_specs={"connection": "qemu"}))
+    assert not fits(rbd, VolumeSpec(size=1, extra_specs={"connection": "multipath"}))
 
 
 def test_a_volume_may_stay_in_a_full_backend_that_its_new_type_fits() -> None:

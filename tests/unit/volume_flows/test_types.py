@@ -49,6 +49,7 @@ def test_the_table_has_every_option() -> None:
     [
         ({"encryption": {"cipher": "aes"}}, "no driver encrypts"),
         ({"extra_specs": {"a": []}}, "must be a text"),
+        ({"extra_specs": {"connection": "fc"}}, "connection is one of qemu, host, multipath"),
         ({"backend": "a\nb"}, "control characters"),
         ({"qos": {"iops": 1}}, "qos has no iops"),
         ({"qos": {"total_iops_sec": -1}}, "qos.total_iops_sec is -1"),

@@ -54,11 +54,12 @@ class Disk:
 
 @dataclass(frozen=True)
 class VolumeDisk:
-    """One volume, reached by QEMU's own client or as a file; the disk's serial is the volume's UUID.
+    """One volume, reached by QEMU's own client, as a file or by the host; the disk's serial is the volume's UUID.
 
     :param device: its name in the guest, such as ``vdb``; it says the bus as well (vd: virtio, sd: scsi).
     :param source: what the export replied: ``protocol`` iscsi, rbd, gluster, nfs or file, and where it is.
     :param user: of the export, with ``secret``, which never enters the XML.
+    :param connection: ``qemu``, or how the host itself logs in: ``host`` or ``multipath``.
     :param boot_index: 0 boots first; None is not booted from.
     :param iotune: limits under libvirt's names, such as ``total_iops_sec`` and ``total_iops_sec_max``.
     """
@@ -76,6 +77,7 @@ class VolumeDisk:
     iothread: int | None = None
     readonly: bool = False
     multiattach: bool = False
+    connection: str = "qemu"
 
     def described(self) -> dict[str, Any]:
         """As the operations of the compute backend carry it."""

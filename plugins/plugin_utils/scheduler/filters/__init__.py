@@ -13,6 +13,7 @@ from __future__ import annotations
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.aggregate import AggregateExtraSpecs
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.base import Filter
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.capabilities import Capabilities
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.filters.cpu import (
     CpuArchitecture,
     CpuFeatures,
@@ -44,6 +45,7 @@ FILTERS: tuple[Filter, ...] = (
     Traits(),
     Capabilities(),
     AggregateExtraSpecs(),
+    Connections(),
     SameHost(),
     DifferentHost(),
     Affinity(),
