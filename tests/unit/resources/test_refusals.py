@@ -55,6 +55,22 @@ def test_names_are_labels(cloud: Cloud, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("extra_specs", "said"),
+    [
+        ({"quota:disk_total_iops_sec": "many"}, "quota:disk_total_iops_sec is 'many'; it must be a number"),
+        ({"quota:disk_iops_sec": 5}, "quota:disk_iops_sec is not supported. Nearest: quota:disk_"),
+        ({"quota:disk_total_bytes_sec": 5, "quota:disk_read_bytes_sec": 5}, "goes with neither read_bytes_sec nor"),
+        ({"quota:disk_read_iops_sec_max": 5}, "needs read_iops_sec"),
+        ({"hw:numa_nodes": 2}, "hw:numa_nodes is not supported"),
+    ],
+)
+def test_flavors_that_nothing_could_be_booted_with(cloud: Cloud, extra_specs: dict[str, Any], said: str) -> None:
+    refused(cloud, BadInput, said, "flavor", name="it", extra_specs=extra_specs, **SMALL)
+    known = {"quota:disk_read_iops_sec": 5, "aggregate_instance_extra_specs:ssd": True, "capabilities:x": "y"}
+    assert cloud.ask("flavor", name="it", extra_specs=known, **SMALL).changed
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"vcpus": 0}, "vcpus is 0; it must be from 1"),
