@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import BLOCK, Blocks, opened
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import BLOCK
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import named
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.file import File
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
+    from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import Blocks
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver
 
@@ -54,12 +55,14 @@ class Backups:
             return {"changed": True}
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         copied = since is not None and "backend" in op["to"] and kept.capabilities.get("snapshots")
-        with self._still(driver, source, named("snap", op["id"])) as path:
+        with self._still(driver, source, op["id"]) as path, contextlib.ExitStack() as stack:
             origin = named("backup", op["since"]) if copied else None
-            draft = _file(kept.make(name, size, origin))
+            draft = kept.make(name, size, origin)
             if "backend" in op["to"] and not copied:
                 since = None
-            blocks = self._copied(path, draft, size, since)
+            changed = driver.changed(driver.still(op["id"]), driver.still(op["since"])) if since else None
+            pair = stack.enter_context(driver.opened(path)), stack.enter_context(kept.opened(draft, writing=True))
+            blocks = _copied(pair, size, since, changed)
         checksum = "sha256:" + hashlib.sha256("\n".join(blocks).encode()).hexdigest()
         parent = op["since"] if since is not None and "file" in op["to"] else None
         self._write(op["id"], {"size": size, "parent": parent, "checksum": checksum, "blocks": blocks})
@@ -69,7 +72,7 @@ class Backups:
 
     def backup_absent(self, driver: Driver, op: Operation) -> dict[str, Any]:
         """Have neither the backup, nor its index, nor the snapshot that it was made from."""
-        name, kept, still = named("backup", op["id"]), self._kept(op["to"]), named("snap", op["id"])
+        name, kept, still = named("backup", op["id"]), self._kept(op["to"]), driver.still(op["id"])
         index = self._path(op["id"])
         if self._ctx.check_mode:
             return {"changed": kept.size(name) is not None or os.path.exists(index)}
@@ -90,45 +93,33 @@ class Backups:
             return {"changed": True}
         if size is None or size < index["size"]:
             raise BackendError(f"The backup has {index['size']} bytes, and the volume {size}.")
-        chain = [(index, _file(kept.path(named("backup", op["backup"]))))]
+        chain = [(index, kept.path(named("backup", op["backup"])))]
         while chain[-1][0]["parent"]:
             parent = chain[-1][0]["parent"]
-            chain.append((self._index(parent), _file(kept.path(named("backup", parent)))))
+            chain.append((self._index(parent), kept.path(named("backup", parent))))
         self._ctx.effect("restore")
         with contextlib.ExitStack() as stack:
-            sources = [(each, stack.enter_context(opened(path))) for each, path in chain]
-            path = _file(driver.path(target))
-            there = stack.enter_context(opened(path))
-            out = stack.enter_context(open(path, "r+b", buffering=0))
+            sources = [(each, stack.enter_context(kept.opened(path))) for each, path in chain]
+            out = stack.enter_context(driver.opened(driver.path(target), writing=True))
             for place, digest in enumerate(index["blocks"]):
-                _put((there, out), place, _found(sources, place, digest), _length(index["size"], place))
-            os.fsync(out.fileno())
+                _put(out, place, _found(sources, place, digest), _length(index["size"], place))
+            out.sync()
         return {"changed": True}
 
-    def _copied(self, path: str, draft: str, size: int, since: Index | None) -> list[str]:
-        """Write the blocks that are not as they were; returns what every block is."""
-        before, blocks = since["blocks"] if since else [], []
-        with opened(path) as source, opened(draft) as there, open(draft, "r+b", buffering=0) as target:
-            for place in range((size + BLOCK - 1) // BLOCK):
-                content = source.read(place, _length(size, place))
-                blocks.append(hashlib.sha256(content).hexdigest() if content else "")
-                if blocks[-1] != (before[place] if place < len(before) else ""):
-                    _put((there, target), place, content, _length(size, place))
-            os.fsync(target.fileno())
-        return blocks
-
     @contextlib.contextmanager
-    def _still(self, driver: Driver, source: str, name: str) -> Iterator[str]:
+    def _still(self, driver: Driver, source: str, backup_id: Any) -> Iterator[str]:
         """The volume at one moment, where the driver has that; otherwise as it is while it is read."""
         if not driver.atomic:
-            yield _file(driver.path(source))
+            yield driver.path(source)
             return
+        name, done = driver.still(backup_id), False
         driver.delete(name)  # of a killed call
         driver.snapshot(name, source)
         try:
-            yield _file(driver.path(name))
+            yield driver.path(name)
+            done = True
         finally:
-            driver.delete(name)
+            driver.settle(name, done)
 
     def _kept(self, where: dict[str, Any]) -> Driver:
         if "backend" in where:
@@ -154,26 +145,35 @@ class Backups:
         os.rename(f"{path}.part", path)
 
 
-def _file(path: str) -> str:
-    if not path.startswith("/"):
-        raise BackendError("Backups of volumes in RBD, and into it, are not made yet: use snapshots there.")
-    return path
+def _copied(pair: tuple[Blocks, Blocks], size: int, since: Index | None, changed: set[int] | None) -> list[str]:
+    """Write the blocks that are not as they were; returns what every block is.
+
+    :param changed: the only blocks that may differ from those of ``since``; None where all have to be read.
+    """
+    source, target = pair
+    before, blocks = since["blocks"] if since else [], list[str]()
+    for place in range((size + BLOCK - 1) // BLOCK):
+        if since and changed is not None and place not in changed and (place + 1) * BLOCK <= since["size"]:
+            blocks.append(before[place])
+            continue
+        content = source.read(place, _length(size, place))
+        blocks.append(hashlib.sha256(content).hexdigest() if content else "")
+        if blocks[-1] != (before[place] if place < len(before) else ""):
+            _put(target, place, content, _length(size, place))
+    target.sync()
+    return blocks
 
 
 def _length(size: int, place: int) -> int:
     return min(BLOCK, size - place * BLOCK)
 
 
-def _put(target: tuple[Blocks, Any], place: int, content: bytes, length: int) -> None:
-    there, out = target
+def _put(target: Blocks, place: int, content: bytes, length: int) -> None:
     if not content:
-        if not there.read(place, length):
+        if not target.read(place, length):
             return  # reads zeros already, and stays sparse
         content = bytes(length)
-    view = memoryview(content)
-    while view:
-        done = os.pwrite(out.fileno(), view, place * BLOCK + len(content) - len(view))
-        view = view[done:]
+    target.write(place, content)
 
 
 def _found(sources: list[tuple[Index, Blocks]], place: int, digest: str) -> bytes:

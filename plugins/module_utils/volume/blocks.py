@@ -29,10 +29,12 @@ class Blocks:
     """One volume or file that is open.
 
     :param handle: its descriptor, to be read.
+    :param out: another one, to be written.
     """
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, out: int | None = None) -> None:
         self._handle = handle
+        self._out = out
         # Beginning at a page, as reading past the cache wants it; what is before and after stays zeros.
         self._room = bytearray(BLOCK + _PAGE)
         self._zeros = bytes(self._room)
@@ -55,6 +57,23 @@ class Blocks:
         self._view[length:] = bytes(BLOCK - length)
         return b"" if self._room == self._zeros else bytes(self._view[:length])
 
+    def write(self, place: int, content: bytes) -> None:
+        """Write a block from its beginning.
+
+        :raises BackendError: it was not opened for that.
+        """
+        if self._out is None:
+            raise BackendError("This is open to be read.")
+        view = memoryview(content)
+        while view:
+            done = os.pwrite(self._out, view, place * BLOCK + len(content) - len(view))
+            view = view[done:]
+
+    def sync(self) -> None:
+        """Have what was written last through a power cut."""
+        if self._out is not None:
+            os.fsync(self._out)
+
     def _hole(self, start: int, length: int) -> bool:
         """Whether a file has nothing there; a device says of everything that it may be data."""
         if start + length > os.lseek(self._handle, 0, os.SEEK_END):
@@ -66,16 +85,18 @@ class Blocks:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Blocks]:
-    """Open a volume or file to read it."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+def opened(path: str, writing: bool = False) -> Iterator[Blocks]:
+    """Open a volume or file to read it, and to write it where that is said."""
+    with contextlib.ExitStack() as stack:
+        handle = _open(stack, path, os.O_RDONLY)
         whole = os.lseek(handle, 0, os.SEEK_END) % _PAGE == 0
         with contextlib.suppress(OSError):  # a file system that cannot
-            direct = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECT if whole else 0))
-            os.close(handle)
-            handle = direct
+            handle = _open(stack, path, os.O_RDONLY | (os.O_DIRECT if whole else 0))
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        yield Blocks(handle)
-    finally:
-        os.close(handle)
+        yield Blocks(handle, _open(stack, path, os.O_WRONLY) if writing else None)
+
+
+def _open(stack: contextlib.ExitStack, path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    stack.callback(os.close, handle)
+    return handle

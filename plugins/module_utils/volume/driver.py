@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import blocks
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+    from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import Blocks
 
 GIB = 1024**3
 
@@ -34,6 +37,14 @@ class Driver:
     def capabilities(self) -> dict[str, Any]:
         """What volume types can ask for: ``thin``, ``snapshots``, ``online_extend``."""
         return {}
+
+    def base(self, image: dict[str, Any], size: int) -> contextlib.AbstractContextManager[str | None]:
+        """What a new volume of an image is a clone of, there while the block lasts; None where each is written anew.
+
+        :raises BackendError: the image cannot be had, or needs more than ``size`` bytes.
+        """
+        del image, size
+        return contextlib.nullcontext()
 
     def size(self, name: str) -> int | None:
         """Bytes, or None if there is no such volume or snapshot."""
@@ -67,6 +78,24 @@ class Driver:
     def path(self, name: str) -> str:
         """Where this host reads and writes the volume or snapshot; ready to be opened."""
         raise NotImplementedError
+
+    def opened(self, where: str, writing: bool = False) -> contextlib.AbstractContextManager[Blocks]:
+        """Open what :meth:`path` or :meth:`make` returned, block by block."""
+        return blocks.opened(where, writing)
+
+    def still(self, name: str) -> str:
+        """What a snapshot is called that a backup is made from; ``name`` is its UUID."""
+        return named("snap", name)
+
+    def changed(self, snapshot: str, since: str) -> set[int] | None:
+        """Which blocks of a snapshot differ from an older one's; None where nobody knows."""
+        del snapshot, since
+        return None
+
+    def settle(self, snapshot: str, done: bool) -> None:
+        """A backup was made from the snapshot, or failed: it is of no use any more."""
+        del done
+        self.delete(snapshot)
 
     def usage(self) -> dict[str, float]:
         """Total and used room in GiB."""

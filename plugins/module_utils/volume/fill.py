@@ -34,21 +34,38 @@ def from_image(ctx: Context, draft: str, image: dict[str, Any], size: int) -> No
 
     :raises BackendError: it does not fit, is not what was said, or leads to other files.
     """
+    with fetched(ctx, image) as (path, form, needed):
+        check_size(needed, size)
+        convert(ctx, form, [path], draft)
+
+
+@contextlib.contextmanager
+def fetched(ctx: Context, image: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """An image in this host's cache: where, in which format, and how many bytes a guest sees.
+
+    :raises BackendError: it cannot be fetched, is not what was said, or leads to other files.
+    """
     form = str(image.get("format"))
     if form not in images.FORMATS:
         raise BackendError(f"Images are raw or qcow2, not {form!r}: convert the image first.", "ImageRefused")
     with borrowed(ctx, image) as path:
-        needed = images.virtual_size(path, form)
-        if needed > size:
-            raise BackendError(f"The image has {needed} bytes, and the volume {size}.", "ImageRefused")
-        _convert(ctx, form, [path], draft)
+        yield path, form, images.virtual_size(path, form)
+
+
+def check_size(needed: int, size: int) -> None:
+    """Refuse what does not fit.
+
+    :raises BackendError: it does not.
+    """
+    if needed > size:
+        raise BackendError(f"The image has {needed} bytes, and the volume {size}.", "ImageRefused")
 
 
 def from_path(ctx: Context, draft: str, path: str) -> None:
     """Write what another backend of this host has."""
     # The target writes past this host's page cache, in which a look from before may still stand.
     device = os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode)
-    _convert(ctx, "raw", [*(["-T", "none"] if device else []), path], draft)
+    convert(ctx, "raw", [*(["-T", "none"] if device else []), path], draft)
 
 
 def from_export(ctx: Context, draft: str, source: dict[str, Any]) -> None:
@@ -59,7 +76,7 @@ def from_export(ctx: Context, draft: str, source: dict[str, Any]) -> None:
     opened = json.dumps({"driver": "raw", "file": _opened(export, str(source["user"]))})
     with _kept(secret) as path:
         secret_object = f"secret,id=secret,format={form},file={path}"
-        _convert(ctx, "raw", ["--object", secret_object, f"json:{opened}"], draft)
+        convert(ctx, "raw", ["--object", secret_object, f"json:{opened}"], draft)
 
 
 def _opened(export: dict[str, Any], user: str) -> dict[str, Any]:
@@ -87,8 +104,8 @@ def _server(address: Any) -> dict[str, str]:
     return {"host": host.strip("[]"), "port": port}
 
 
-def _convert(ctx: Context, form: str, source: list[str], draft: str) -> None:
-    """Drafts read zeros, so zeros are not written: what is sparse stays so."""
+def convert(ctx: Context, form: str, source: list[str], draft: str) -> None:
+    """Write a source into a draft. Drafts read zeros, so zeros are not written: what is sparse stays so."""
     ctx.effect("fill")
     argv = [*LIMITS, "qemu-img", "convert", "-n", "--target-is-zero", "-f", form, "-O", "raw", *source, draft]
     ctx.run(argv, timeout=TIME)

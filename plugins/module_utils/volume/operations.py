@@ -70,10 +70,11 @@ class Host:
             return {"changed": there < size, "size": max(there, size)}
         origin = _origin(driver, source)
         if not self.ctx.check_mode:
-            if source and origin is None:
-                self._filled(driver, name, size, source)
-            else:
-                driver.create(name, size, origin)
+            with driver.base(source["image"], size) if "image" in source else contextlib.nullcontext(origin) as base:
+                if source and base is None:
+                    self._filled(driver, name, size, source)
+                else:
+                    driver.create(name, size, base)
         return {"changed": True, "size": size}
 
     def _filled(self, driver: Driver, name: str, size: int, source: dict[str, Any]) -> None:

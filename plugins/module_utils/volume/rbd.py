@@ -11,95 +11,65 @@ are copy-on-write, and the library lets a snapshot go while clones live, so noth
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
-from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx
-from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import GIB, Driver
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx, rbd_blocks
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.ceph import Missing, Pool, said, snap, snaps
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import GIB, named
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.rbd_images import BASE, SNAPSHOT, Bases
 
 try:
     import rados
     import rbd
-except ImportError:  # said when a backend of this driver is used
+except ImportError:
     rados = rbd = None
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-CONF = "/etc/ceph/ceph.conf"
+    from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import Blocks
+
 SNAP = "snap-"  # how the names of snapshots begin
+KEPT = "kept-"  # and of those that the last backup was made from
 SNAPSHOTS = "agentless_snapshots"
-SHUT_OUT = 86400.0  # seconds; by then no ticket of a removed user is worth anything
-# An operation that gets no answer ends with an error; without these it waits for ever.
-PATIENCE = {"client_mount_timeout": "20", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "60"}
 
 
-class Rbd(Driver):
+class Rbd(Pool):
     """One pool of one Ceph cluster."""
 
     protocol = "rbd"
     atomic = True
-    _kept: Any = None
 
     @property
     def capabilities(self) -> dict[str, Any]:
         return {"thin": True, "snapshots": True, "clones": True, "online_extend": True}
 
-    @property
-    def _pool(self) -> str:
-        return str(self.options["pool"])
-
-    @property
-    def _conf(self) -> str:
-        return str(self.options.get("conf") or CONF)
-
-    @property
-    def _cluster(self) -> Any:
-        self._io()
-        return self._kept[0]
-
-    def _io(self) -> Any:
-        """The pool, connected to when first needed."""
-        if rados is None:
-            raise BackendError("python3-rados and python3-rbd are not installed: run agentless.cloud.site.")
-        if self._kept is None:
-            conf = {**PATIENCE, "rbd_default_clone_format": "2"}
-            try:
-                cluster = rados.Rados(rados_id=str(self.options["user"]), conffile=self._conf, conf=conf)
-                cluster.connect(timeout=20)
-                self._kept = (cluster, cluster.open_ioctx(self._pool))
-            except rados.Error as exc:
-                raise BackendError(f"Ceph pool {self._pool} is not reached: {exc}.") from exc
-        return self._kept[1]
-
-    @contextlib.contextmanager
-    def _image(self, name: str, snapshot: str | None = None, writing: bool = False) -> Iterator[Any]:
-        with _said(f"image {name}"), rbd.Image(self._io(), name, snapshot, read_only=not writing) as image:
-            yield image
-
     def path(self, name: str) -> str:
         """For QEMU's tools, which read the key from the user's own keyring."""
         image, snapshot = self._place(name)
         at = f"@{snapshot}" if snapshot else ""
-        conf = self._conf.replace(":", "\\:")
-        return f"rbd:{self._pool}/{image}{at}:id={self.options['user']}:conf={conf}"
+        conf = self.conf.replace(":", "\\:")
+        return f"rbd:{self.pool}/{image}{at}:id={self.options['user']}:conf={conf}"
+
+    def base(self, image: dict[str, Any], size: int) -> contextlib.AbstractContextManager[str | None]:
+        return Bases(self).held(image, size)
 
     def size(self, name: str) -> int | None:
         image, snapshot = self._place(name)
         try:
-            with self._image(image, snapshot) as opened:
+            with self.image(image, snapshot) as opened:
                 return int(opened.size())
-        except _Missing:
+        except Missing:
             return None
 
     def make(self, name: str, size: int, source: str | None) -> str:
         draft = f"making-{name}"
         self._remove(draft)
         self.ctx.effect("image")
-        with _said(f"image {draft}"):
+        with said(f"image {draft}"):
             if source is None:
-                rbd.RBD().create(self._io(), draft, size)
+                rbd.RBD().create(self.io(), draft, size)
             else:
                 self._clone(source, draft)
         if (self.size(draft) or 0) < size:
@@ -110,24 +80,24 @@ class Rbd(Driver):
         image, snapshot = self._place(source)
         clone = rbd.RBD().clone
         if snapshot:
-            clone(self._io(), image, snapshot, self._io(), draft)
+            clone(self.io(), image, snapshot, self.io(), draft)
             return
-        with self._image(image, writing=True) as opened:
+        with self.image(image, writing=True) as opened:
             kept = f"for-{draft}"
             if kept not in [one["name"] for one in opened.list_snaps()]:
-                _snap(opened, kept)
+                snap(opened, kept)
             try:
-                clone(self._io(), image, kept, self._io(), draft)
+                clone(self.io(), image, kept, self.io(), draft)
             finally:
                 opened.remove_snap(kept)  # out of sight; the clone keeps what it needs of it
 
     def finish(self, name: str) -> None:
-        with _said(f"image {name}"):
-            rbd.RBD().rename(self._io(), f"making-{name}", name)
+        with said(f"image {name}"):
+            rbd.RBD().rename(self.io(), f"making-{name}", name)
 
     def delete(self, name: str) -> bool:
         image, snapshot = self._place(name)
-        if name.startswith(SNAP):
+        if name.startswith((SNAP, KEPT)):
             return self._forget(name, image, snapshot)
         draft = self._remove(f"making-{name}")
         return self._remove(name) or draft
@@ -136,12 +106,12 @@ class Rbd(Driver):
         gone = False
         if snapshot and self.size(name) is not None:
             self.ctx.effect("snapshot")
-            with self._image(image, writing=True) as opened:
+            with self.image(image, writing=True) as opened:
                 opened.remove_snap(snapshot)
                 gone = True
-        with _said(SNAPSHOTS), rados.WriteOpCtx() as op:
-            self._io().remove_omap_keys(op, (name,))
-            self._io().operate_write_op(op, SNAPSHOTS)
+        with said(SNAPSHOTS), contextlib.suppress(rados.ObjectNotFound), rados.WriteOpCtx() as op:
+            self.io().remove_omap_keys(op, (name,))
+            self.io().operate_write_op(op, SNAPSHOTS)
         return gone
 
     def _remove(self, name: str) -> bool:
@@ -149,70 +119,98 @@ class Rbd(Driver):
         if self.size(name) is None:
             return False
         self.ctx.effect("remove")
-        with self._image(name) as opened:
-            watchers = list(opened.watchers_list())
-            if [one for one in opened.list_snaps() if one["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER]:
-                raise BackendError(f"{name} has snapshots.", "InUse")
+        if name.startswith("making-"):
+            self.evict(name)  # of a killed call, which holds the image for half a minute; who made it has the lock
+        with self.image(name) as opened:
+            watchers, kept = list(opened.watchers_list()), snaps(opened)
+        if [one for one in kept if not one.startswith(KEPT)]:
+            raise BackendError(f"{name} has snapshots.", "InUse")
         if watchers:
             raise BackendError(f"{name} is open at {watchers[0]['addr']}.", "InUse")
-        with _said(f"image {name}"):
+        for one in kept:
+            self._forget(one, name, one)
+        with said(f"image {name}"):
             try:
-                rbd.RBD().remove(self._io(), name)
+                rbd.RBD().remove(self.io(), name)
             except rbd.ImageHasSnapshots:
-                rbd.RBD().trash_move(self._io(), name)
+                rbd.RBD().trash_move(self.io(), name)
         self._sweep()
         return True
 
     def _sweep(self) -> None:
-        for one in list(rbd.RBD().trash_list(self._io())):
-            if one["name"].startswith(("volume-", "backup-", "making-")):
+        for one in list(rbd.RBD().trash_list(self.io())):
+            if one["name"].startswith(("volume-", "backup-", "making-", BASE)):
                 with contextlib.suppress(rbd.Error):  # a clone still reads from it; its turn comes
-                    rbd.RBD().trash_remove(self._io(), one["id"])
+                    rbd.RBD().trash_remove(self.io(), one["id"])
 
     def extend(self, name: str, size: int) -> None:
-        with self._image(name, writing=True) as opened:
+        with self.image(name, writing=True) as opened:
             if opened.size() < size:
                 self.ctx.effect("resize")
                 opened.resize(size)
 
     def snapshot(self, name: str, source: str) -> None:
         self.ctx.effect("snapshot")
-        with _said(SNAPSHOTS), rados.WriteOpCtx() as op:
-            self._io().set_omap(op, (name,), (source.encode(),))
-            self._io().operate_write_op(op, SNAPSHOTS)
-        with self._image(source, writing=True) as opened:
+        with said(SNAPSHOTS), rados.WriteOpCtx() as op:
+            self.io().set_omap(op, (name,), (source.encode(),))
+            self.io().operate_write_op(op, SNAPSHOTS)
+        with self.image(source, writing=True) as opened:
             if name not in [one["name"] for one in opened.list_snaps()]:
-                _snap(opened, name)
+                snap(opened, name)
 
     def _place(self, name: str) -> tuple[str, str | None]:
         """The image, and the snapshot of it that is meant."""
-        if not name.startswith(SNAP):
+        if name.startswith(BASE):
+            return name, SNAPSHOT
+        if not name.startswith((SNAP, KEPT)):
             return name, None
-        io, found = self._io(), []
+        io, found = self.io(), []
         with contextlib.suppress(rados.ObjectNotFound), rados.ReadOpCtx() as op:
             values, _code = io.get_omap_vals_by_keys(op, (name,))
             io.operate_read_op(op, SNAPSHOTS)
             found = [value for _key, value in values]
         return (found[0].decode(), name) if found else (name, None)
 
+    @contextlib.contextmanager
+    def opened(self, where: str, writing: bool = False) -> Iterator[Blocks]:
+        image, _at, snapshot = where.partition("/")[2].partition(":")[0].partition("@")
+        with self.image(image, snapshot or None, writing) as opened:
+            yield rbd_blocks.ImageBlocks(opened)
+
+    def still(self, name: str) -> str:
+        return named("kept", name)
+
+    def changed(self, snapshot: str, since: str) -> set[int] | None:
+        image, at = self._place(snapshot)
+        with self.image(image, at) as opened:
+            return rbd_blocks.touched(opened, since) if since in snaps(opened) else None
+
+    def settle(self, snapshot: str, done: bool) -> None:
+        """The snapshot of the last backup stays until the next, which then reads what has changed since."""
+        image, _at = self._place(snapshot)
+        with self.image(image) as opened:
+            gone = [one for one in snaps(opened) if one.startswith(KEPT) and (one != snapshot or not done)]
+        for one in gone:
+            self.delete(one)
+
     def usage(self) -> dict[str, float]:
-        pools = self._ask("df")["pools"]
-        found = next(one["stats"] for one in pools if one["name"] == self._pool)
+        pools = self.ask("df")["pools"]
+        found = next(one["stats"] for one in pools if one["name"] == self.pool)
         stored, free = found.get("stored", found.get("bytes_used", 0)), found["max_avail"]
         return {"total": (stored + free) / GIB, "used": stored / GIB}
 
     def export(self, name: str, op: dict[str, Any]) -> dict[str, Any]:
         volume_id, host = str(op["id"]), str(op["initiator"])
         user = cephx.user(volume_id, host)
-        key, osd = cephx.key(str(op["secret"]), host), cephx.caps(self._pool, name, self._ids(name))
+        key, osd = cephx.key(str(op["secret"]), host), cephx.caps(self.pool, name, self._ids(name))
         users = self._users(volume_id)
         others = {} if op.get("shared") else {one: told for one, told in users.items() if one != user}
         changed = bool(others) or users.get(user) != {"key": key, "caps": {"mon": cephx.MON, "osd": osd}}
         if changed and not self.ctx.check_mode:
             self._shut_out(name, others)
             self.ctx.effect("user")
-            self._ask("auth import", cephx.keyring(user, key, osd))
-        where = {"protocol": "rbd", "pool": self._pool, "name": name, "monitors": self._monitors(), "user": user}
+            self.ask("auth import", cephx.keyring(user, key, osd))
+        where = {"protocol": "rbd", "pool": self.pool, "name": name, "monitors": self._monitors(), "user": user}
         return {"changed": changed, **where}
 
     def unexport(self, name: str, op: dict[str, Any]) -> bool:
@@ -233,24 +231,22 @@ class Rbd(Driver):
             return
         for user in users:
             self.ctx.effect("caps")
-            self._ask("auth caps", entity=f"client.{user}", caps=["mon", "allow r"])
-        with contextlib.suppress(_Missing), self._image(name) as opened:
-            for address in {str(one["addr"]) for one in opened.watchers_list()}:
-                self._ask("osd blocklist", blocklistop="add", addr=address, expire=SHUT_OUT)
+            self.ask("auth caps", entity=f"client.{user}", caps=["mon", "allow r"])
+        self.evict(name)
         for user in users:
-            self._ask("auth rm", entity=f"client.{user}")
+            self.ask("auth rm", entity=f"client.{user}")
 
     def _users(self, volume_id: str) -> dict[str, dict[str, Any]]:
         """Key and rights of the users of one volume."""
         start = f"client.{cephx.owner(volume_id)}"
-        found = [one for one in self._ask("auth ls")["auth_dump"] if str(one["entity"]).startswith(start)]
+        found = [one for one in self.ask("auth ls")["auth_dump"] if str(one["entity"]).startswith(start)]
         return {str(one["entity"])[len("client.") :]: {"key": one["key"], "caps": one["caps"]} for one in found}
 
     def _ids(self, name: str) -> list[str]:
         """The image's id, and those of the images it was cloned from."""
         found: list[str] = []
-        with _said(f"image {name}"):
-            opened = rbd.Image(self._io(), name, read_only=True)
+        with said(f"image {name}"):
+            opened = rbd.Image(self.io(), name, read_only=True)
             while True:
                 with opened:
                     found.append(opened.id())
@@ -258,43 +254,11 @@ class Rbd(Driver):
                         parent = opened.parent_id()
                     except rbd.ImageNotFound:
                         return found
-                opened = rbd.Image(self._io(), image_id=parent, read_only=True)
+                opened = rbd.Image(self.io(), image_id=parent, read_only=True)
 
     def _monitors(self) -> list[str]:
         wanted = []
-        for mon in self._ask("mon dump")["mons"]:
+        for mon in self.ask("mon dump")["mons"]:
             by_type = {one["type"]: one["addr"] for one in mon["public_addrs"]["addrvec"]}
             wanted.append(str(by_type.get("v2") or by_type["v1"]))
         return wanted
-
-    def _ask(self, prefix: str, stdin: str = "", **more: Any) -> Any:
-        """An order to the monitors; a keyring travels beside it."""
-        order = json.dumps({"prefix": prefix, "format": "json", **more})
-        code, out, said = self._cluster.mon_command(order, stdin.encode())
-        if code:
-            raise BackendError(f"Ceph did not carry out '{prefix}': {said or code}.")
-        return json.loads(out) if out.strip() else None
-
-
-class _Missing(BackendError):
-    """There is no such image."""
-
-
-@contextlib.contextmanager
-def _said(what: str) -> Iterator[None]:
-    """Ceph's errors as ours."""
-    try:
-        yield
-    except rbd.ImageNotFound as exc:
-        raise _Missing(f"Ceph: {what}: {exc}", "NotFound") from exc
-    except (rados.Error, rbd.Error) as exc:
-        raise BackendError(f"Ceph: {what}: {exc}") from exc
-
-
-def _snap(image: Any, name: str) -> None:
-    """Whoever writes lets go of the image's lock for the moment, so that all it was told to be written is in."""
-    image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
-    try:
-        image.create_snap(name)
-    finally:
-        image.lock_release()

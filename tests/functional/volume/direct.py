@@ -17,6 +17,7 @@ import pytest
 from agentless_lab import lab
 from agentless_lab.system import PREREQUISITES, LabError, require
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
 from tests.functional.compute.machine import STORE, TREE, Machine
 from tests.functional.compute.test_volumes import ready
 
@@ -152,13 +153,36 @@ def life(host: Site, guest: str) -> None:
     assert host.shell("virsh -q secret-list").strip() == ""
 
 
+def image(host: Site) -> dict[str, Any]:
+    """The source of a volume that is made of the guest image."""
+    found = host.spec().disks[0].image
+    assert found is not None
+    about = {"checksum": found.checksum, "format": found.format, "url": found.url, "size": found.size}
+    return {"image": about}
+
+
+def boots(host: Site, key: str) -> str:
+    """Have a guest whose only disk is that volume; returns its id when it is ready."""
+    source = host.must("export", key, **host.login(key))
+    source = {name: value for name, value in source.items() if name not in ("ok", "changed")}
+    disk = VolumeDisk(key, "vda", source, user=key, secret=SECRET, boot_index=0)
+    spec = host.spec("booted", disks=(), volumes=(disk,))
+    made = host.run([host.spawn(spec)])[0]
+    assert made["ok"], made
+    ready(host, spec.id)
+    return spec.id
+
+
+def gone(host: Site, guest: str, key: str) -> None:
+    """The guest and its disk are no more."""
+    host.one("destroy", guest)
+    host.must("delete", key)
+
+
 def from_image(host: Site) -> None:
     """An image becomes a volume, and another backend has it whole by what the volume's export said."""
     key, copy = str(uuid.uuid4()), str(uuid.uuid4())
-    image = host.spec().disks[0].image
-    assert image is not None
-    source = {"checksum": image.checksum, "format": image.format, "url": image.url, "size": image.size}
-    host.must("create", key, size=1, source={"image": source})
+    host.must("create", key, size=1, source=image(host))
     assert host.must("inspect", key)["size"] == 1 << 30
     shown = {"export": host.must("export", key, **host.login(key)), "user": key, "secret": SECRET}
     host.must("create", copy, size=1, source=shown, backend="files")

@@ -126,3 +126,19 @@ def test_what_blocks_hold(tmp_path: Path) -> None:
             assert found.read(0, 4096) == b"a".ljust(4096, b"\0"), "what was read before is not there any more"
             with pytest.raises(BackendError, match="should have"):
                 found.read(3, blocks.BLOCK)
+
+
+def test_only_what_changed_is_read(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the driver knows what that is; the index is that of a whole backup, also of a volume that has grown."""
+    here.volume(ID, FIRST)
+    here.backup(ONE, to=to("file", ONE))
+    here.volume(ID, THEN)
+    whole = here.backup(NEW, to=to("file", NEW))["checksum"]
+    read: list[int] = []
+    known = blocks.Blocks.read
+    monkeypatch.setattr(
+        blocks.Blocks, "read", lambda self, place, length: read.append(place) or known(self, place, length)
+    )
+    monkeypatch.setattr(here.home, "changed", lambda *_names: {0, 1})
+    assert here.backup(TWO, to=to("file", TWO), since=ONE)["checksum"] == whole
+    assert set(read) == {0, 1, 3, 4}, "the end of a shorter volume is no whole block"

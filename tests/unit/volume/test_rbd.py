@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
-from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx, rbd
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import ceph, cephx, rbd, rbd_blocks, rbd_images
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.blocks import BLOCK
 
 ID = "7a3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
 OTHER = "8b3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
@@ -68,6 +69,46 @@ def test_rights(ids: list[str], written: set[str], read: set[str]) -> None:
 @pytest.mark.parametrize("options", [{"pool": "vols", "user": "u"}])
 def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
     """It is said what to do."""
-    monkeypatch.setattr(rbd, "rados", None)
+    monkeypatch.setattr(ceph, "rados", None)
     with pytest.raises(BackendError, match=r"agentless\.cloud\.site"):
         rbd.Rbd(Context(), options).usage()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "form"), [("md5:" + "0" * 64, "raw"), ("sha256:" + "0" * 63, "raw"), ("sha256:" + "0" * 64, "vmdk")]
+)
+def test_what_is_no_image(checksum: str, form: str) -> None:
+    with pytest.raises(BackendError, match="no image"):
+        rbd_images.named({"checksum": checksum, "format": form})
+
+
+def test_the_same_bytes_in_another_format_are_another_image() -> None:
+    about = {"checksum": "sha256:" + "0" * 64}
+    assert len({rbd_images.named({**about, "format": form}) for form in ("raw", "qcow2")}) == 2
+
+
+class Image:
+    """What Ceph's library shows of an image of three blocks, the first of which is empty."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def size(self) -> int:
+        return len(self.content)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.content[offset : offset + length]
+
+    def diff_iterate(self, _offset: int, _length: int, _since: Any, note: Any, **_how: Any) -> None:
+        note(BLOCK + 5, BLOCK, True)  # over the end of a block
+
+
+def test_blocks_of_an_image() -> None:
+    """What is said to be empty is not read; zeros that were written are told by reading."""
+    image = Image(b"x" * BLOCK + bytes(BLOCK) + b"b" * BLOCK)
+    assert rbd_blocks.touched(image, "kept-1") == {1, 2}
+    opened = rbd_blocks.ImageBlocks(image)
+    assert [opened.read(place, BLOCK) for place in range(3)] == [b"", b"", b"b" * BLOCK]
+    image.content = image.content[:-1]
+    with pytest.raises(BackendError, match="should have"):
+        opened.read(2, BLOCK)
