@@ -21,7 +21,7 @@ def task(module: str, **options: Any) -> dict[str, Any]:
 MAKING = [
     task("project", name="shop", description="The shop", quota={"instances": 5}),
     task("cell", name="east", zone="z1", virt_type="qemu"),
-    task("flavor", name="small", vcpus=1, ram=512, disk=1, extra_specs={"hw:a": True}),
+    task("flavor", name="small", vcpus=1, ram=512, disk=1, extra_specs={"fast": True}),
     task("keypair", name="ops", public_key=KEY),
     task("server_group", name="spread", policy="anti-affinity", max_per_host=2),
 ]
@@ -71,7 +71,7 @@ def test_lists_and_queries(controller: Controller) -> None:
             task("project_info", query="[?name=='shop'].quota.instances"),
         ]
     )
-    assert asked[0]["flavors"][0]["extra_specs"] == {"hw:a": "true"}
+    assert asked[0]["flavors"][0]["extra_specs"] == {"fast": "true"}
     assert asked[1]["flavors"] == 512
     assert asked[2]["keypairs"][0].startswith("SHA256:")
     assert asked[3]["server_groups"] == []
