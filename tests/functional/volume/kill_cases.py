@@ -29,7 +29,7 @@ GIVEN = {"name": "web", "flavor": "small", "host": "c1", "boot_volume": {"volume
 
 CASES: dict[str, tuple[list[Task], Task]] = {
     "create": ([], DATA),
-    "create several": ([], ("volume", {"name": "data", "count": 3, "size": 1})),
+    "create several": ([], ("volume", {"name": "data", "count": 3, "size": 1, "volume_type": "one"})),
     "create from an image": ([], ROOT),
     "create from a snapshot": ([DATA, MONDAY], ("volume", {"name": "copy", "snapshot": "monday"})),
     "create from a volume": ([DATA], ("volume", {"name": "copy", "source_volume": "data"})),
