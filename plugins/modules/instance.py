@@ -29,7 +29,8 @@ options:
     required: true
   state:
     description:
-      - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one.
+      - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one, and has
+        a guest go on that was paused on its host or stands still because a volume could not be written.
       - With V(running) and V(stopped) the host is asked whether the guest runs. V(present) asks nobody and leaves the
         guest's power as it is.
       - V(stopped) shuts the guest down through ACPI, and pulls the plug after O(timeout). An instance that does not
@@ -215,6 +216,11 @@ EXAMPLES = r"""
       size: 20
       delete_on_termination: false
     volumes: [db1-data]
+
+- name: Let the guest go; its volumes stay
+  agentless.cloud.instance:
+    name: db1
+    state: absent
 
 - name: The same guest on another host, with its data
   agentless.cloud.instance:

@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 
 GRACE = 60  # seconds that a guest gets to shut down by itself
 _LOOK = 0.1
+_AGAIN = 1  # second in which a disk that still fails would stop the guest anew
 _REPEAT = 5  # a guest that is still booting misses the button, so it is pressed again
 
 
 def start(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
-    """Operation: have the instance running."""
+    """Operation: have the instance running, also one that stands still since a disk failed, or was paused by hand."""
     with files.held(files.directory(ctx.state_dir, op["id"])):
         domain = connection.require(op["id"])
         if domain.isActive():
-            return {"changed": False, "state": connection.state(domain)}
+            paused = _can_go_on(domain)
+            if paused and not ctx.check_mode:
+                ctx.effect("resume")
+                _run(domain.resume)
+                _goes_on(domain)
+            return {"changed": paused, "state": "running" if paused else connection.state(domain)}
         if not ctx.check_mode:
             host_initiator.resume(ctx, op["id"])
             ctx.effect("start")
@@ -189,6 +195,24 @@ def _power_off(domain: Any) -> None:
     except libvirt.libvirtError as exc:
         if exc.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
             raise BackendError(f"libvirt could not power the domain off: {exc}") from exc
+
+
+def _can_go_on(domain: Any) -> bool:
+    """Whether it stands still for a reason that is over when somebody wants it to run."""
+    libvirt = connection.libvirt
+    over = (libvirt.VIR_DOMAIN_PAUSED_IOERROR, libvirt.VIR_DOMAIN_PAUSED_USER)
+    state, reason = domain.state()
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason in over)
+
+
+def _goes_on(domain: Any) -> None:
+    """A write that failed is made again first; a guest that has to stop at it once more does so at once."""
+    deadline = time.monotonic() + _AGAIN
+    while time.monotonic() < deadline:
+        if _can_go_on(domain):
+            broken = ", ".join(sorted(domain.diskErrors())) or "a disk"
+            raise BackendError(f"The guest stands still again, because {broken} still fails: see to its storage first.")
+        time.sleep(_LOOK)
 
 
 def _run(action: Any) -> None:
