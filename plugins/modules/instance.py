@@ -29,8 +29,8 @@ options:
     required: true
   state:
     description:
-      - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one, and has
-        a guest go on that was paused on its host or stands still because a volume could not be written.
+      - V(running) and V(present) boot the instance where it does not exist. V(running) also starts a stopped one,
+        and has a guest go on that was paused on its host or stands still because a volume could not be written.
       - With V(running) and V(stopped) the host is asked whether the guest runs. V(present) asks nobody and leaves the
         guest's power as it is.
       - V(stopped) shuts the guest down through ACPI, and pulls the plug after O(timeout). An instance that does not
