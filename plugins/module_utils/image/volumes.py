@@ -2,26 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A volume read by an image host, from the storage host that exports it, into one qcow2 file."""
+"""A volume read by an image host, over whatever the storage host offers it by, into one qcow2 file."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 import signal
-import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import files
-from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
 TIME = 6 * 3600  # seconds
@@ -40,8 +35,7 @@ def read(ctx: Context, volume: dict[str, Any], handle: int, path: str) -> tuple[
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(handle, path, ended, reasons), daemon=True).start()
     try:
-        with _kept(str(volume["secret"])) as secret:
-            source = ["--object", f"secret,id=chap,file={secret}", _address(volume)]
+        with fill.exported(volume) as source:
             argv = [*LIMITS, "qemu-img", "convert", "-f", "raw", "-O", "qcow2", *source, path]
             done = ctx.run(argv, timeout=TIME, check=False, preexec=_mortal)
     finally:
@@ -49,23 +43,6 @@ def read(ctx: Context, volume: dict[str, Any], handle: int, path: str) -> tuple[
     if done.returncode != 0:
         raise BackendError("".join(reasons[:1]) or f"The volume could not be read: {done.stderr.strip()[-1000:]}")
     return _measured(handle)
-
-
-def _address(volume: dict[str, Any]) -> str:
-    export = volume["export"]
-    if export.get("protocol") != "iscsi":
-        raise BackendError(f"A volume that is reached by {export.get('protocol')!r} cannot be read by an image store.")
-    about = {
-        "driver": "iscsi",
-        "transport": "tcp",
-        "portal": str(export["portal"]),
-        "target": str(export["iqn"]),
-        "lun": int(export.get("lun", 0)),
-        "user": str(volume["user"]),
-        "password-secret": "chap",
-        "initiator-name": initiator() or "",
-    }
-    return f"json:{json.dumps({'driver': 'raw', 'file': about})}"
 
 
 def _watch(handle: int, path: str, ended: threading.Event, reasons: list[str]) -> None:
@@ -82,15 +59,6 @@ def _watch(handle: int, path: str, ended: threading.Event, reasons: list[str]) -
 
 def _mortal() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _kept(secret: str) -> Iterator[str]:
-    """The secret in a file that only root can read, for as long as it is needed."""
-    with tempfile.NamedTemporaryFile("w", dir="/run", prefix="agentless-") as stream:
-        stream.write(secret)
-        stream.flush()
-        yield stream.name
 
 
 def _measured(handle: int) -> tuple[str, int]:

@@ -69,17 +69,26 @@ def from_path(ctx: Context, draft: str, path: str) -> None:
 
 
 def from_export(ctx: Context, draft: str, source: dict[str, Any]) -> None:
-    """Write what another storage host exports to this one. The secret stands in a file that only root can read."""
+    """Write what another storage host exports to this one."""
+    with exported(source) as arguments:
+        convert(ctx, "raw", arguments, draft)
+
+
+@contextlib.contextmanager
+def exported(source: dict[str, Any]) -> Iterator[list[str]]:
+    """What ``qemu-img`` is given to read an export. The secret stands in a file that only root can read.
+
+    :param source: ``export`` (what it replied), ``user`` and ``secret``.
+    """
     export, form, secret = source["export"], "raw", str(source["secret"])
     if export.get("protocol") == "rbd":
         form, secret = "base64", cephx.key(secret, initiator() or "")
-    opened = json.dumps({"driver": "raw", "file": _opened(export, str(source["user"]))})
-    with _kept(secret) as path:
-        secret_object = f"secret,id=secret,format={form},file={path}"
-        convert(ctx, "raw", ["--object", secret_object, f"json:{opened}"], draft)
+    about = json.dumps({"driver": "raw", "file": opened(export, str(source["user"]))})
+    with kept(secret) as path:
+        yield ["--object", f"secret,id=secret,format={form},file={path}", f"json:{about}"]
 
 
-def _opened(export: dict[str, Any], user: str) -> dict[str, Any]:
+def opened(export: dict[str, Any], user: str) -> dict[str, Any]:
     """How QEMU opens an export; ``secret`` is the name of the object that holds what it logs in with."""
     protocol = export.get("protocol")
     if protocol == "iscsi":
@@ -119,7 +128,8 @@ def convert(ctx: Context, form: str, source: list[str], draft: str) -> None:
 
 
 @contextlib.contextmanager
-def _kept(secret: str) -> Iterator[str]:
+def kept(secret: str) -> Iterator[str]:
+    """The secret in a file that only root can read, for as long as it is needed."""
     with tempfile.NamedTemporaryFile("w", dir="/run", prefix="agentless-") as handle:
         handle.write(secret)
         handle.flush()

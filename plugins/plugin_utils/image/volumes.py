@@ -17,7 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
@@ -34,7 +34,6 @@ def look(conn: sa.Connection, name: str, project_id: str, image: Mapping[str, An
     :param image: the image's record, if a run before has begun it.
     :raises NotFound: there is no such volume.
     :raises InUse: it is attached, or something else is being done with it.
-    :raises BadInput: image stores cannot read what its backend offers.
     """
     found = records.get(conn, tables.volumes, name, project_id=project_id)
     mine = found["status"] == READING and image is not None and _reader(found) == image["id"]
@@ -44,13 +43,6 @@ def look(conn: sa.Connection, name: str, project_id: str, image: Mapping[str, An
             READING: "Another image is being made of it; wait, or remove that image.",
         }.get(found["status"], "Run again when that is done.")
         raise InUse(f"Volume {found['name']!r} is {found['status']}. {hint}", status=found["status"])
-    backend = records.get(conn, tables.volume_backends, found["backend_id"])
-    protocol = (backend["capabilities"] or {}).get("protocol", "iscsi")
-    if protocol != "iscsi":
-        raise BadInput(
-            f"Volume {found['name']!r} is on {backend['host']}@{backend['name']}, which is reached by {protocol}. "
-            "Image stores read volumes by iSCSI only; change its volume_type first."
-        )
     return found
 
 
@@ -69,7 +61,7 @@ def opened(request: Request, volume_id: str, image: Mapping[str, Any]) -> Record
     login = {"user": found.id, "secret": found.record["secret"]}
     order = found.order("export", initiator=initiator, **login)
     (offered,) = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))
-    export = {key: offered.get(key) for key in ("protocol", "portal", "iqn", "lun")}
+    export = {key: value for key, value in offered.items() if key not in ("ok", "changed")}
     return {"id": found.id, "generation": found.record["generation"], "export": export, **login}
 
 

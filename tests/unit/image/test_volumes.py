@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.image import volumes as host_side
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx, fill
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records, volumes
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
@@ -71,12 +72,12 @@ def volume(cloud: Cloud, bus: Bus, let_in: dict[str, str], tmp_path: Path, monke
         stream.seek(8192)
         stream.write(b"written by a guest")
 
-    def address(asked: dict[str, Any]) -> str:
-        assert let_in[asked["id"]] == INITIATOR
-        assert asked["user"] == asked["id"]
-        return f"json:{json.dumps({'driver': 'raw', 'file': {'driver': 'file', 'filename': str(content)}})}"
+    def opened(export: dict[str, Any], user: str) -> dict[str, Any]:
+        assert let_in[user] == INITIATOR
+        assert export == {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn:lvm1.{user}", "lun": 0}
+        return {"driver": "file", "filename": str(content)}
 
-    monkeypatch.setattr(host_side, "_address", address)
+    monkeypatch.setattr(fill, "opened", opened)
     with cloud.conductor as conductor, conductor.transaction() as conn:
         made = records.insert(conn, tables.volume_backends, name="lvm1", host="vol1", driver="lvm", total=100)
         project = cloud.ask("project_info", name="default").values["projects"][0]["id"]
@@ -144,14 +145,6 @@ def test_what_cannot_be_meant(
     assert bus.done == []
 
 
-def test_a_backend_that_is_not_reached_by_iscsi(cloud: Cloud, bus: Bus, volume: str) -> None:
-    with cloud.conductor as conductor, conductor.transaction() as conn:
-        (found,) = records.listing(conn, tables.volume_backends)
-        records.update(conn, tables.volume_backends, found["id"], capabilities={"protocol": "rbd"})
-    with pytest.raises(BadInput, match="vol1@lvm1, which is reached by rbd"):
-        cloud.ask("image", name="golden", volume="data")
-
-
 POINTS = ["discover", "export", "import_begin", "import_status", "unexport", "import_read", "import_keep"]
 
 
@@ -204,7 +197,7 @@ def test_removed_while_it_is_read(
 def test_a_volume_that_cannot_be_read(
     cloud: Cloud, bus: Bus, volume: str, let_in: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_side, "_address", lambda _volume: "/nowhere")
+    monkeypatch.setattr(fill, "opened", lambda *_asked: {"driver": "file", "filename": "/nowhere"})
     with pytest.raises(BackendFailed, match=r"could not be read: .*nowhere"):
         cloud.ask("image", name="golden", volume="data")
     assert (let_in, status(cloud, volume), bus.files()) == ({}, "available", [])
@@ -219,15 +212,28 @@ def test_a_store_that_gets_full(cloud: Cloud, bus: Bus, volume: str, monkeypatch
     assert (status(cloud, volume), bus.files()) == ("available", [])
 
 
-def test_the_secret_is_in_no_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_side, "initiator", lambda: INITIATOR)
-    export = {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": "iqn.2026-01.x:y", "lun": 0}
-    asked = {"export": export, "user": "u", "secret": "canary"}
-    address = host_side._address(asked)
-    assert "canary" not in address
-    assert json.loads(address.removeprefix("json:"))["file"]["password-secret"] == "chap"
-    with host_side._kept("canary") as path:
-        assert (Path(path).read_text(), os.stat(path).st_mode & 0o777) == ("canary", 0o600)
+EXPORTS: dict[str, dict[str, Any]] = {
+    "iscsi": {"portal": "192.0.2.5:3260", "iqn": "iqn.2026-01.x:y", "lun": 0},
+    "rbd": {"pool": "vols", "name": "volume-1", "monitors": ["[2001:db8::5]:3300"], "user": "agentless-1"},
+    "nfs": {"host": "192.0.2.5", "path": "/srv/volume-1", "uid": 1073741824},
+    "gluster": {"hosts": ["192.0.2.5:24007"], "volume": "vols", "path": "volume-1"},
+}
+
+
+@pytest.mark.parametrize("protocol", EXPORTS)
+def test_the_secret_is_in_no_argument(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    """Whatever the volume is reached by; the store derives Ceph's key, as the storage host does."""
+    monkeypatch.setattr(fill, "initiator", lambda: INITIATOR)
+    asked = {"export": {"protocol": protocol, **EXPORTS[protocol]}, "user": "u", "secret": "canary"}
+    with fill.exported(asked) as (_object, secret, address):
+        path = secret.rpartition("file=")[2]
+        want = cephx.key("canary", INITIATOR) if protocol == "rbd" else "canary"
+        assert (Path(path).read_text(), os.stat(path).st_mode & 0o777) == (want, 0o600)
+        assert not [text for text in ("canary", want) if text in secret + address]
+        assert json.loads(address.removeprefix("json:"))["file"]["driver"] == protocol
     assert not os.path.exists(path)
-    with pytest.raises(BackendError, match="reached by 'rbd'"):
-        host_side._address({**asked, "export": {"protocol": "rbd"}})
+
+
+def test_what_nobody_can_read() -> None:
+    with pytest.raises(BackendError, match="cannot be copied"):
+        fill.opened({"protocol": "carrier pigeon"}, "u")
