@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ class Target:
 
     @contextlib.contextmanager
     def changes(self) -> Iterator[None]:
-        yield
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def iqn(self, backend_name: str, name: str) -> str:
         return f"{self._base}:{backend_name}.{name}"

@@ -12,6 +12,7 @@ LVM and the kernel's target. Compute hosts are the ones of the unit tests, which
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pickle
@@ -97,11 +98,16 @@ class Bus(Hosts):
 
     @contextlib.contextmanager
     def known(self) -> Iterator[Bus]:
-        """What compute hosts know, taken from the file and put back."""
+        """What compute hosts know, taken from the file and put back. One process at a time."""
+        with self.state.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self._recalled()
+            self._keep()
+
+    def _recalled(self) -> Bus:
         for name, value in pickle.loads(self.state.read_bytes()).items():
             setattr(self, name, value)
-        yield self
-        self._keep()
+        return self
 
     def _keep(self) -> None:
         names = ("domains", "secrets", "seen", "wrong")

@@ -16,14 +16,17 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
 from tests.functional.conductor.cluster import Cluster, binaries
-from tests.functional.conductor.world import FIGURES
-from tests.functional.volume.kill_cases import CASES, DIGEST, FAULTS, IMAGE, cleared, disturbed, furnished
+from tests.functional.conductor.world import FIGURES, at_once
+from tests.functional.volume.kill_cases import CASES, DATA, DIGEST, FAULTS, GUEST, IMAGE, cleared, disturbed, furnished
 from tests.functional.volume.kill_hosts import Directories
 from tests.functional.volume.kills import Bus, must, picture, run
+from tests.unit.instance_volumes.hosts import initiator
 from tests.unit.resources.cloud import Cloud
 
 HOSTS: dict[str, Any] = {"vol1": {}, "vol2": {}}
 TYPES = {name: name for name in ("one", "two", "far")}
+RIVALS = [("one", "c1"), ("two", "c2"), ("three", "c1")]
+ROUNDS = int(4 * FIGURES)
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 _numbers = itertools.count(1)
@@ -96,3 +99,21 @@ def test_killed_anywhere(cloud: Cloud, database: str, case: str) -> None:
         if any(each is not None and each.effects < number for each in ended):
             break  # there are not that many
     assert number > 2, "nothing was disturbed"
+
+
+def test_two_ask_for_one_volume_at_the_same_moment(cloud: Cloud) -> None:
+    """Again and again: one instance gets it, the other is told who has it, and has nothing claimed."""
+    must(cloud, DATA)
+    alone = picture(cloud, cloud.rpc)
+    wishes = [{**GUEST, "name": name, "host": host, "volumes": ["data"]} for name, host in RIVALS]
+    for _round in range(ROUNDS):
+        ended = at_once(lambda number: run(cloud, ("instance", wishes[number])), len(RIVALS))
+        assert sorted(str(each.error) for each in ended) == ["InUse"] * (len(RIVALS) - 1) + ["None"], ended
+        winner = RIVALS[[each.error for each in ended].index(None)]
+        assert all(repr(winner[0]) in each.msg for each in ended if each.error), ended
+        there = picture(cloud, cloud.rpc)
+        assert [row["name"] for row in there["instances"]] == [winner[0]]
+        assert list(there["targets"].values()) == [[initiator(winner[1])]]
+        assert (len(there["attachments"]), len(there["domains"]), len(there["secrets"])) == (1, 1, 1)
+        must(cloud, ("instance", {"name": winner[0], "state": "absent"}))
+        assert picture(cloud, cloud.rpc) == alone
