@@ -203,6 +203,12 @@ host:
       description: Where Open vSwitch moves the host's frames, V(system) (the kernel) or V(netdev) (its own process).
       returned: when the machine was asked
       type: str
+    connections:
+      description: How the host can reach volumes itself, beside QEMU's own client.
+      returned: always
+      type: list
+      elements: str
+      sample: [host, multipath]
     initiator:
       description:
         - The name by which the host logs in to the iSCSI targets of volumes. A volume is opened to this name alone.
