@@ -189,9 +189,10 @@ class Rbd(Pool):
         """The snapshot of the last backup stays until the next, which then reads what has changed since."""
         image, _at = self._place(snapshot)
         with self.image(image) as opened:
-            gone = [one for one in snaps(opened) if one.startswith(KEPT) and (one != snapshot or not done)]
-        for one in gone:
-            self.delete(one)
+            kept = [one for one in snaps(opened) if one.startswith(KEPT)]
+        for one in kept:
+            if (one != snapshot) == done:
+                self.delete(one)
 
     def usage(self) -> dict[str, float]:
         pools = self.ask("df")["pools"]
