@@ -42,9 +42,9 @@ options:
       - What a backend must have, as text by key. C(driver) is the driver's name (C(lvm), C(file), C(nfs), C(rbd),
         C(gluster)), C(volume_backend_name) the backend's name; any other key is compared with what the backend says it
         can do, such as C(thin).
-      - C(connection) is not for backends - it says how a compute host reaches a volume on iSCSI. C(qemu), the default, is
-        QEMU's own client; C(host) is the host's own initiator, and C(multipath) that by all addresses of the storage host
-        at once. Instances go to hosts that can, see C(compute_host_initiator) of the role
+      - C(connection) is not for backends - it says how a compute host reaches a volume on iSCSI. C(qemu), the default,
+        is QEMU's own client; C(host) is the host's own initiator, and C(multipath) that by all addresses of the storage
+        host at once. Instances go to hosts that can, see C(compute_host_initiator) of the role
         P(agentless.cloud.compute#role).
       - The whole dictionary is compared and replaced. Fixed while volumes have the type.
     type: dict
