@@ -157,6 +157,11 @@ EXAMPLES = r"""
     name: debian-12
     stores: "{{ groups['cloud_image'] }}"
 
+- name: An image of what a volume holds
+  agentless.cloud.image:
+    name: golden
+    volume: root
+
 - name: Remove it
   agentless.cloud.image:
     name: debian-12

@@ -113,7 +113,7 @@ EXAMPLES = r"""
   agentless.cloud.volume:
     name: root
     image: debian-12
-    size: 20
+    size: 10
 
 - name: Four disks at once
   agentless.cloud.volume:

@@ -57,6 +57,11 @@ EXAMPLES = r"""
     volume: data
     force: true
 
+- name: A volume with what the snapshot holds
+  agentless.cloud.volume:
+    name: data-of-monday
+    snapshot: data-monday
+
 - name: Remove the snapshot
   agentless.cloud.volume_snapshot:
     name: data-monday

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every example in the documentation runs. Here: those that need no machine; the molecule scenario runs the others.
+"""Every example in the documentation runs.
 
-Those of volumes are found and read here; what they do is done in the scenario of volumes, not as they are written.
+Here: those that need no machine. The molecule scenario ``default`` runs those of machines, ``volumes`` those that need
+a storage host.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from tests.functional.examples_playbook import (
     PREFIX,
     ROOT,
     STORED,
+    WITH_STORAGE,
     adapted,
     again,
     call,
     documented,
     examples,
+    parted,
     playbook,
     settings,
 )
@@ -112,6 +115,25 @@ def test_every_public_module_is_run_somewhere() -> None:
     assert modules - {"__init__"} == {*PLANNED, *LIVE, *STORED}
 
 
+def test_every_example_is_in_one_of_the_playbooks() -> None:
+    """Once where it changes something; who is left over is in none, and would be read by nobody."""
+    plays = [*playbook(PLANNED), *playbook(LIVE, machines="cloud_compute"), *playbook(WITH_STORAGE, storage=True)]
+    told = [json.dumps(task, sort_keys=True) for play in plays for task in play["tasks"]]
+    modules = [*PLANNED, *LIVE, *STORED]
+    tasks = [task for module in modules for task in (*examples(module), *examples(f"{module}_info"))]
+    written = [json.dumps(task, sort_keys=True) for task in [*tasks, *examples("scheduler", "lookup")]]
+    assert {task: told.count(task) for task in written} == dict.fromkeys(written, 1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options"), [("shared", "when: molecule_yml.scenario.name == 'default'"), ("volumes", "--storage")]
+)
+def test_the_scenarios_run_them(scenario: str, options: str) -> None:
+    verified = (ROOT / f"extensions/molecule/{scenario}/verify.yml").read_text()
+    assert "examples.yml" in verified
+    assert options in verified
+
+
 @pytest.mark.parametrize("module", [*PLANNED, *LIVE, *STORED])
 def test_examples_are_found(module: str) -> None:
     assert any(call(task)[0] == module for task in examples(module))
@@ -132,3 +154,17 @@ def test_options_are_replaced_only_where_given() -> None:
     task = {"name": "x", f"{PREFIX}instance": {"name": "a", "count": 10}}
     changed = adapted(task, settings(["instance.count=2", "instance.host=b", "image.filename=/c"]))
     assert changed == {"name": "x", f"{PREFIX}instance": {"name": "a", "count": 2}}
+
+
+def test_sizes_are_divided_and_stay() -> None:
+    task = {"name": "x", f"{PREFIX}instance": {"name": "a", "boot_volume": {"size": 20, "volume_type": "b"}}}
+    changed = adapted(task, {}, smaller=10)
+    assert changed == {"name": "x", f"{PREFIX}instance": {"name": "a", "boot_volume": {"size": 2, "volume_type": "b"}}}
+    task = {"name": "x", f"{PREFIX}volume": {"name": "a", "size": 1, "count": 4}}
+    assert adapted(task, {}, smaller=10) == task
+
+
+def test_removals_wait_where_nothing_follows_them() -> None:
+    made, gone = ({"name": "x", f"{PREFIX}volume": {"name": "a", "state": state}} for state in ("present", "absent"))
+    assert parted([made, gone, made, gone, gone]) == ([made, gone, made], [gone, gone])
+    assert parted([]) == ([], [])
