@@ -116,6 +116,7 @@ def read(host: Site, guest: str, device: str = "vdc") -> str:
 def life(host: Site, guest: str) -> None:
     """Made, written, kept, grown while attached, cloned, deleted; twice is once, and the next one reads zeros."""
     key, snapshot, clone = (str(uuid.uuid4()) for _each in range(3))
+    secrets = host.shell("virsh -q secret-list")
     assert [host.must("create", key, size=1)["changed"] for _turn in range(2)] == [True, False]
     host.plug(guest, key)
     assert host.must("export", key, **host.login(key))["changed"] is False
@@ -150,7 +151,7 @@ def life(host: Site, guest: str) -> None:
     for each in (clone, key):
         host.unplug(guest, each)
         host.must("delete", each)
-    assert host.shell("virsh -q secret-list").strip() == ""
+    assert host.shell("virsh -q secret-list") == secrets
 
 
 def image(host: Site) -> dict[str, Any]:
@@ -161,8 +162,10 @@ def image(host: Site) -> dict[str, Any]:
     return {"image": about}
 
 
-def boots(host: Site, key: str) -> str:
-    """Have a guest whose only disk is that volume; returns its id when it is ready."""
+def booted(host: Site) -> tuple[str, str]:
+    """A guest that is ready, and its only disk: a volume made from an image."""
+    key = str(uuid.uuid4())
+    host.must("create", key, size=1, source=image(host))
     source = host.must("export", key, **host.login(key))
     source = {name: value for name, value in source.items() if name not in ("ok", "changed")}
     disk = VolumeDisk(key, "vda", source, user=key, secret=SECRET, boot_index=0)
@@ -170,13 +173,16 @@ def boots(host: Site, key: str) -> str:
     made = host.run([host.spawn(spec)])[0]
     assert made["ok"], made
     ready(host, spec.id)
-    return spec.id
+    return spec.id, key
 
 
-def gone(host: Site, guest: str, key: str) -> None:
-    """The guest and its disk are no more."""
-    host.one("destroy", guest)
-    host.must("delete", key)
+def keeps(host: Site, guest: str) -> None:
+    """What it writes to that disk is there when it was off and is on again."""
+    host.talk(guest, "echo mine | dd of=/dev/vda bs=1M seek=100 conv=sync,fsync 2>/dev/null")
+    host.one("stop", guest, hard=True)
+    host.one("start", guest)
+    ready(host, guest)
+    assert "mine" in host.talk(guest, "dd if=/dev/vda bs=1M skip=100 count=1 2>/dev/null | head -c 9")
 
 
 def from_image(host: Site) -> None:
