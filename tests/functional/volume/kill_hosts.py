@@ -24,7 +24,7 @@ from tests.functional.volume.storage import Storage as Machine
 class Target:
     """Stands for the kernel's target: exports in a file."""
 
-    def __init__(self, ctx: Context, portal: str, base: str) -> None:
+    def __init__(self, ctx: Context, _portals: Any, base: str) -> None:
         self._ctx, self._base = ctx, base
         self._path = Path(ctx.state_dir) / "targets.json"
 
@@ -36,6 +36,9 @@ class Target:
 
     def iqn(self, backend_name: str, name: str) -> str:
         return f"{self._base}:{backend_name}.{name}"
+
+    def idle(self, iqn: str) -> bool:
+        return iqn not in exports(self._path)
 
     def export(self, iqn: str, device: str, op: dict[str, Any]) -> bool:
         before = exports(self._path)
