@@ -155,7 +155,9 @@ class Rpc:
         """
         known = dict(self._identities.recorded([call.host for call in calls]))
         unmet = {call.host: call for call in calls if known.get(call.host) is None and not call.introduces}
-        introductions = [Call(host, call.module, [{"op": "identify"}], timeout=60) for host, call in unmet.items()]
+        introductions = [
+            Call(host, call.module, [{"op": "identify"}], timeout=max(60, call.timeout)) for host, call in unmet.items()
+        ]
         strangers: dict[str, CloudError] = {}
         for call, reply in zip(introductions, self._run(introductions, {}) if introductions else [], strict=True):
             if reply.error is not None:
