@@ -232,9 +232,16 @@ EXAMPLES = r"""
     volumes: [db1-data]
     host: compute2
 
-- name: Detach all volumes but the one it boots from
+- name: Switch it off; a running guest would have to let go of its volumes
   agentless.cloud.instance:
     name: db2
+    state: stopped
+    timeout: 60
+
+- name: Detach all of them but the one it boots from
+  agentless.cloud.instance:
+    name: db2
+    state: stopped
     volumes: []
 
 - name: Stop it; a guest that does not listen is switched off after two minutes
