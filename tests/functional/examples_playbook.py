@@ -232,7 +232,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modules", nargs="+", help=f"in this order; default: {LIVE}, or of volumes: {WITH_STORAGE}")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="MODULE.OPTION=VALUE", help="replace an option where it is given"
+        "--set",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="MODULE.OPTION=VALUE",
+        help="replace an option where it is given; the last one counts",
     )
     parser.add_argument("--keep", action="store_true", help="leave out the examples that remove")
     parser.add_argument("--machines", metavar="GROUP", help="also the examples that a compute host has for itself")
