@@ -23,6 +23,8 @@ from tests.functional.volume.kills import Bus, must, picture, run
 from tests.unit.instance_volumes.hosts import initiator
 from tests.unit.resources.cloud import Cloud
 
+pytestmark = pytest.mark.slow
+
 HOSTS: dict[str, Any] = {"vol1": {}, "vol2": {}}
 TYPES = {name: name for name in ("one", "two", "far")}
 RIVALS = [("one", "c1"), ("two", "c2"), ("three", "c1")]
