@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.functional.conductor.world import FIGURES
 from tests.functional.volume import direct
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -32,15 +33,16 @@ def host() -> Iterator[direct.Site]:
 
 
 @pytest.fixture(scope="module")
-def guest(host: direct.Site) -> str:
-    """A guest that is ready."""
-    return host.guest()
+def booted(host: direct.Site) -> tuple[str, str]:
+    """A guest that boots from a volume in Gluster, and the volume that this is."""
+    return direct.booted(host)
 
 
-def test_life(host: direct.Site, guest: str) -> None:
-    """And the brick is empty."""
-    direct.life(host, guest)
-    assert host.shell("ls /srv/brick") == ""
+def test_life(host: direct.Site, booted: tuple[str, str]) -> None:
+    """Of volumes beside the one that the guest booted from, and they leave the brick as it was."""
+    assert '-blockdev {"driver":"gluster"' in host.shell("tr '\\0' ' ' < /proc/$(pgrep -n qemu-system)/cmdline")
+    direct.life(host, booted[0])
+    assert host.shell("ls /srv/brick").split() == [f"volume-{booted[1]}"]
 
 
 def test_from_an_image(host: direct.Site) -> None:
@@ -68,3 +70,18 @@ def test_only_while_it_is_exported(host: direct.Site) -> None:
     assert host.must("unexport", key)["changed"]
     assert not opens()
     host.must("delete", key)
+
+
+@pytest.mark.skipif(FIGURES < 2, reason="another boot and ten seconds for closing: a long run has them")
+def test_what_the_guest_wrote_is_kept(host: direct.Site, booted: tuple[str, str]) -> None:
+    """Off, and on again."""
+    direct.keeps(host, booted[0], off=True)
+
+
+def test_the_guest_goes(host: direct.Site, booted: tuple[str, str]) -> None:
+    """And its volume, of which the brick knows no more."""
+    guest, key = booted
+    host.one("destroy", guest)
+    host.must("unexport", key)
+    host.must("delete", key)
+    assert host.shell("ls /srv/brick") == ""
