@@ -154,7 +154,7 @@ def test_clones_outlive_what_they_came_from(host: direct.Site) -> None:
 
 
 def test_a_guest_on_a_clone_of_an_image(host: direct.Site, booted: tuple[str, str]) -> None:
-    """What it writes is its own and kept; in a long run also while it is off. Who steals its key reads the image, but neither writes it nor another."""
+    """What it writes is its own and is kept; who steals its key reads the image, but neither writes it nor another."""
     (guest, key), other = booted, str(uuid.uuid4())
     host.must("create", other, size=1, source=direct.image(host))
     base = f"image-{host.digest}-qcow2"
