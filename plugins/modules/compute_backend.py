@@ -16,7 +16,7 @@ description:
   - Runs on compute hosts, called by the action plugins of this collection. It is not meant for playbooks.
   - Serves C(discover), C(spawn), C(start), C(stop), C(reboot), C(destroy), C(inspect), C(attach_nic), C(detach_nic),
     C(attach_volume), C(detach_volume), C(resize_volume), C(copy_volume), C(tune_volume), C(export_disk),
-    C(export_absent), C(console_log) and C(prefetch).
+    C(export_absent), C(console_log), C(survey) and C(prefetch).
 author:
   - agentless.cloud contributors (@agentless)
 requirements:
@@ -87,6 +87,7 @@ from ansible_collections.agentless.cloud.plugins.module_utils.compute import (
     images,
     nics,
     spawn,
+    survey,
     tuning,
     volumes,
 )
@@ -99,6 +100,7 @@ OPERATIONS: dict[str, backend.Handler] = {
     "reboot": domains.reboot,
     "destroy": domains.destroy,
     "inspect": domains.inspect,
+    "survey": survey.survey,
     "attach_nic": nics.attach_nic,
     "detach_nic": nics.detach_nic,
     "attach_volume": volumes.attach_volume,
@@ -112,7 +114,7 @@ OPERATIONS: dict[str, backend.Handler] = {
     "prefetch": images.prefetch,
     "prune_images": lambda ctx, _op: cache.report(cache.prune(ctx, cache.limits())),
 }
-READING = frozenset({"discover", "inspect", "console_log"})
+READING = frozenset({"discover", "inspect", "survey", "console_log"})
 
 
 def carry_out(ctx: backend.Context, operations: list[backend.Operation]) -> list[dict[str, Any]]:

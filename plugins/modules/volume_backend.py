@@ -13,8 +13,8 @@ short_description: Carry out volume operations on a storage host
 version_added: 0.2.0
 description:
   - Runs on storage hosts, called by the action plugins of this collection. It is not meant for playbooks.
-  - Serves C(discover), C(usage), C(inspect), C(create), C(delete), C(extend), C(snapshot), C(snapshot_absent),
-    C(export), C(unexport), C(backup), C(backup_absent) and C(restore).
+  - Serves C(discover), C(usage), C(inspect), C(survey), C(create), C(delete), C(extend), C(snapshot),
+    C(snapshot_absent), C(export), C(unexport), C(backup), C(backup_absent) and C(restore).
 author:
   - agentless.cloud contributors (@agentless)
 requirements:

@@ -112,7 +112,8 @@ def test_every_public_module_is_run_somewhere() -> None:
         for path in (ROOT / "plugins/modules").glob("*.py")
         if not path.stem.endswith("_backend")
     }
-    assert modules - {"__init__"} == {*PLANNED, *LIVE, *STORED}
+    # The example of audit is what its playbook does, which the scenario volumes runs.
+    assert modules - {"__init__"} == {*PLANNED, *LIVE, *STORED, "audit"}
 
 
 def test_every_example_is_in_one_of_the_playbooks() -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FUTURE = "from __future__ import annotations\n"
 OURS = "ansible_collections.agentless.cloud.plugins"
 PURE = ("plugin_utils/scheduler", "plugin_utils/compute/hardware", "plugin_utils/errors.py", "plugin_utils/changes.py")
-FLOWS = ("compute", "network", "image", "resources", "volume")
+FLOWS = ("audit", "compute", "network", "image", "resources", "volume")
 # Edges, where any error at all must become an answer: the front desk, RPC to a host, the half that runs on a host.
 CATCH_ALL = frozenset({"plugin_utils/front.py", "plugin_utils/rpc.py", "module_utils/backend.py"})
 RUNS_MODULES = "plugin_utils/rpc.py"

@@ -43,7 +43,7 @@ INTERFACE: dict[str, str] = {
 WITHOUT_PROJECT = {"cell", "host", "project", "volume_type"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
 PUBLIC = [name for name in MODULES if not name.endswith("_backend")]
-RESOURCES = [name for name in PUBLIC if not name.endswith("_info")]
+RESOURCES = [name for name in PUBLIC if not name.endswith("_info") and name != "audit"]
 
 
 def render(kind: str, *names: str) -> dict[str, Doc]:
@@ -104,7 +104,7 @@ def test_every_module_has_its_action_plugin_and_is_in_the_action_group() -> None
     actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py") if path.stem != "__init__"}
     assert set(runtime["action_groups"]["cloud"]) == set(PUBLIC)
     assert actions == set(PUBLIC)
-    assert set(PUBLIC) == {name for resource in INTERFACE for name in (resource, f"{resource}_info")}
+    assert set(PUBLIC) == {"audit", *(name for resource in INTERFACE for name in (resource, f"{resource}_info"))}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -148,7 +148,7 @@ def test_examples_are_tasks_with_documented_options(docs: dict[str, Doc], name: 
 def test_return_values_are_documented(docs: dict[str, Doc], name: str) -> None:
     returned = docs[name]["return"]
     key = f"{name.removesuffix('_info')}s" if name.endswith("_info") else name
-    assert key in returned
+    assert (key if name != "audit" else "findings") in returned
     for field, value in returned.items():
         assert value.get("description"), f"{field} has no description"
         assert value.get("type"), f"{field} has no type"

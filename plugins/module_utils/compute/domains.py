@@ -145,8 +145,8 @@ def _disk(element: Any) -> dict[str, Any]:
         "target": target.get("dev"),
         "bus": target.get("bus"),
         "device": element.get("device"),
-        "source": None if source is None else source.get("file") or source.get("dev") or source.get("name"),
         "serial": element.findtext("serial"),
+        "source": None if source is None else source.get("file") or source.get("dev") or source.get("name"),
     }
 
 

@@ -58,6 +58,15 @@ def made_for(instance_id: str) -> set[str]:
     }
 
 
+def listed() -> list[str]:
+    """The UUIDs of all secrets that were made for volumes."""
+    return sorted(
+        secret.UUIDString()
+        for secret in connection.connect().listAllSecrets()
+        if _description(secret).startswith(_MADE_FOR)
+    )
+
+
 def release(keys: set[str], besides: str | None = None) -> bool:
     """Remove those of these secrets that are ours and that no domain names; says whether one went.
 

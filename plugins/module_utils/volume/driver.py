@@ -46,6 +46,10 @@ class Driver:
         del image, size
         return contextlib.nullcontext()
 
+    def names(self) -> list[str]:
+        """Everything that lies there: volumes, snapshots, backups, drafts, and what others have put there."""
+        raise NotImplementedError
+
     def size(self, name: str) -> int | None:
         """Bytes, or None if there is no such volume or snapshot."""
         raise NotImplementedError

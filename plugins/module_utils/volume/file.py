@@ -25,6 +25,9 @@ class File(Driver):
     def path(self, name: str) -> str:
         return os.path.join(str(self.options["path"]), name)
 
+    def names(self) -> list[str]:
+        return os.listdir(self.path(""))
+
     def size(self, name: str) -> int | None:
         try:
             return os.stat(self.path(name)).st_size

@@ -36,6 +36,9 @@ class Lvm(Driver):
     def capabilities(self) -> dict[str, Any]:
         return {"thin": self._thin, "snapshots": self._thin, "online_extend": True}
 
+    def names(self) -> list[str]:
+        return list(self._known())
+
     def size(self, name: str) -> int | None:
         if self._sizes is None:
             found = self._report("lvs", "lv_name,lv_size,zero", self._vg)

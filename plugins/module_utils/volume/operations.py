@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ansible_collections.agentless.cloud.plugins.module_utils import backend
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
-from ansible_collections.agentless.cloud.plugins.module_utils.volume import fill
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import fill, survey
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.backups import Backups
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import Driver, named, size_bytes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
 
 LOCKS = "/run/agentless-volumes"
-READING = frozenset({"discover", "inspect", "usage"})
+READING = frozenset({"discover", "inspect", "survey", "usage"})
 
 Result = dict[str, Any]
 
@@ -58,6 +58,8 @@ class Host:
         """Carry out one operation."""
         if op["op"] == "discover":
             return discover(self.config)
+        if op["op"] == "survey":
+            return survey.survey(ctx, self.config)
         return self.handlers[op["op"]](self.config.driver(op.get("backend")), op)
 
     def create(self, driver: Driver, op: Operation) -> Result:
@@ -183,7 +185,7 @@ def discover(config: Config) -> Result:
 def carry_out(ctx: Context, operations: list[Operation]) -> list[Result]:
     """All operations of a call, in their order; the target's configuration is saved at the end."""
     host = Host(ctx)
-    table: dict[str, backend.Handler] = dict.fromkeys([*host.handlers, "discover"], host.one)
+    table: dict[str, backend.Handler] = dict.fromkeys([*host.handlers, "discover", "survey"], host.one)
     changing = [] if ctx.check_mode else [op for op in operations if op["op"] not in READING]
     with alone(str(key) for op in changing for key in (op.get("id"), op.get("volume")) if key):
         try:

@@ -55,6 +55,15 @@ class Rbd(Pool):
     def base(self, image: dict[str, Any], size: int) -> contextlib.AbstractContextManager[str | None]:
         return Bases(self).held(image, size)
 
+    def names(self) -> list[str]:
+        io, snapshots = self.io(), []
+        with said(SNAPSHOTS), contextlib.suppress(rados.ObjectNotFound), rados.ReadOpCtx() as op:
+            values, _code = io.get_omap_keys(op, "", 100_000)
+            io.operate_read_op(op, SNAPSHOTS)
+            snapshots = [name for name, _value in values]
+        with said("the list of images"):
+            return [*rbd.RBD().list(io), *snapshots]
+
     def size(self, name: str) -> int | None:
         image, snapshot = self._place(name)
         try:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import datetime
 import uuid
 
+# ISO 8601 in UTC with microseconds and ``Z``: fixed width, so that text order is time order.
+FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+
 
 def now() -> str:
-    """The present as ISO 8601 in UTC with microseconds and ``Z``: fixed width, so that text order is time order."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The present, in the form :data:`FORM`."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime(FORM)
 
 
 def new_id() -> str:
