@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,12 @@ class Storage(direct.Site):
         (found,) = self.call([{"op": "discover"}])
         assert (found["broken"], len(found["backends"])) == ({}, len(BACKENDS))
 
-    def configure(self, **more: Any) -> None:
-        """Offer the backends, and perhaps more of them; every call reads it anew."""
+    def configure(self, portals: Sequence[str] = (), **more: Any) -> None:
+        """Offer the backends, and perhaps more of them, at portals of their own; every call reads it anew."""
         told = {
             "backends": {**BACKENDS, **more},
             "portal": f"{self.host.address}:3260",
+            "portals": list(portals),
             "iqn": "iqn.2026-01.cloud.agentless",
         }
         self.shell("umask 077; cat > /etc/agentless/volume.json", stdin=json.dumps(told).encode())

@@ -134,6 +134,8 @@ def _configure(root: Path, flavor: str) -> None:
     if machine:
         write(root / "etc/systemd/system/lab-seed.service", SEED_UNIT)
         write(root / "usr/local/sbin/lab-seed", SEED_SCRIPT, mode=0o755)
+        if (root / "etc/iscsi").is_dir():  # else every machine of this root would have one name
+            write(root / "etc/iscsi/initiatorname.iscsi", "GenerateName=yes\n")
         run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-seed.service"])
     write(root / "etc/systemd/system/lab-writable-cgroups.service", CGROUP_UNIT)
     write(root / "usr/local/sbin/lab-writable-cgroups", CGROUP_SCRIPT, mode=0o755)
