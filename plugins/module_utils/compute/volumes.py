@@ -203,6 +203,7 @@ def _unplug(domain: Any, key: str, place: int, patience: float) -> None:
                 # Still in the process of unplug, or gone in between.
                 if exc.get_error_code() not in (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_DEVICE_MISSING):
                     raise BackendError(f"libvirt: {exc}") from exc
+            continue  # most have let go by now
         time.sleep(_LOOK)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ UNSAVED = "/run/agentless-target.unsaved"
 SAVED = "/etc/rtslib-fb-target/saveconfig.json"
 # Persistent reservations are written down here, and refused where the kernel cannot: Debian's packages do not make it.
 RESERVATIONS = os.path.join(os.path.dirname(SAVED), "pr")
+CORE = "/sys/kernel/config/target/core"
 LUN = 0
 UNMAP = 1 << 20  # blocks that an initiator discards with one command, at most
 # Who has no ACL gets nothing, and who has one still has to know the secret.
@@ -57,6 +59,8 @@ class Target:
             raise BackendError("python3-rtslib-fb is missing on this host: run agentless.cloud.site for it.")
         with open(LOCK, "a", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # rtslib remembers which numbers backstores have; other calls have had the lock since.
+            rtslib.tcm.bs_cache.clear()
             yield
 
     def iqn(self, backend: str, name: str) -> str:
@@ -243,11 +247,18 @@ def _saved() -> dict[str, Any]:
 
 
 def _lookup(iqn: str) -> Any:
-    return next((one for one in rtslib.FabricModule("iscsi").targets if one.wwn == iqn), None)
+    try:
+        return rtslib.Target(rtslib.FabricModule("iscsi"), iqn, mode="lookup")
+    except rtslib.RTSLibNotInCFS:
+        return None
 
 
 def _storage(label: str) -> Any:
-    return next((one for one in rtslib.RTSRoot().storage_objects if one.name == label), None)
+    # By its directory: rtslib would make an object of every backstore of the host, for each volume of a call.
+    for kind, made in (("iblock", rtslib.BlockStorageObject), ("fileio", rtslib.FileIOStorageObject)):
+        for found in glob.iglob(os.path.join(CORE, f"{kind}_*", label)):
+            return made(label, index=int(os.path.basename(os.path.dirname(found)).rpartition("_")[2]))
+    return None
 
 
 def _acl(tpg: Any, initiator: str) -> Any:
