@@ -13,4 +13,4 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Cloud
 class ActionModule(CloudAction):
     """Read the task, call the flow, return its result."""
 
-    flow = staticmethod(flow.audit)
+    flow = staticmethod(flow.apply)

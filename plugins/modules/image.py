@@ -70,7 +70,8 @@ options:
     description:
       - Name or ID of a volume whose content becomes the image. It must be available, that is attached to nothing; while
         it is read (C(reading)) nobody can attach, extend or move it.
-      - The image's first store reads it from its backend, whatever the driver, in the background of the task like O(uri).
+      - The image's first store reads it from its backend, whatever the driver, in the background of the task as with
+        O(uri).
       - O(properties) are those of the image that the volume was made from and O(min_disk) is its size, unless the task
         says something else.
       - Where the image exists already, nothing is read.

@@ -59,7 +59,7 @@ class Host:
         if op["op"] == "discover":
             return discover(self.config)
         if op["op"] == "survey":
-            return survey.survey(ctx, self.config)
+            return survey.survey(ctx, self.config, self.target)
         return self.handlers[op["op"]](self.config.driver(op.get("backend")), op)
 
     def create(self, driver: Driver, op: Operation) -> Result:

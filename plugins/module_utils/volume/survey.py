@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
     from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import Config
+    from ansible_collections.agentless.cloud.plugins.module_utils.volume.target import Target
 
 CONFIGFS = "/sys/kernel/config/target"
 
@@ -26,7 +27,7 @@ _LABEL = re.compile(rf"^(?P<backend>[a-z0-9.-]+)\.(?P<name>volume-{_UUID})$")
 _BACKUP = re.compile(rf"^(?:making-)?backup-{_UUID}$")
 
 
-def survey(ctx: Context, config: Config) -> dict[str, Any]:
+def survey(ctx: Context, config: Config, target: Target) -> dict[str, Any]:
     """Everything of ours: what backends hold (bytes by name), targets with those let in, backstores, backups in files.
 
     A backend that does not answer is named in ``broken``, and nothing is said of what it holds.
@@ -48,7 +49,7 @@ def survey(ctx: Context, config: Config) -> dict[str, Any]:
         "backends": backends,
         "broken": broken,
         "backups": sorted(name for name in kept if _BACKUP.match(name)),
-        **exports(config.iqn),
+        **target.listed(),
     }
 
 

@@ -19,6 +19,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
+from ansible_collections.agentless.cloud.plugins.module_utils.volume import survey
 
 try:
     import rtslib_fb as rtslib
@@ -118,6 +119,10 @@ class Target:
                 if storage.size != size:
                     raise BackendError(f"The kernel's target still has the old size of {iqn}: detach the volume once.")
             return True
+
+    def listed(self) -> dict[str, Any]:
+        """All targets of this cloud with those let in, and backstores that have none."""
+        return survey.exports(self._base)
 
     def save_changes(self) -> None:
         """Write the configuration down for the next start of the machine, if this call or a killed one changed it."""

@@ -26,12 +26,12 @@ def compare(book: Book, host: str, has: Compute) -> Iterator[Finding]:
     """Everything that differs on one compute host."""
     here = next((row["id"] for row in book.hosts if row["name"] == host), None)
     mine = {row["id"]: row for row in book.instances if row["host_id"] == here}
-    busy = {row["id"] for row in book.instances if row["status"] not in _POWER}
+    busy = {row["id"] for row in book.instances if row["status"] not in (*_POWER, "ERROR")}
     for key, guest in sorted(has.guests.items()):
         if key not in mine and key not in busy:
             yield from _stray(key, guest, host)
     for key, row in sorted(mine.items()):
-        if key not in busy:
+        if row["status"] in _POWER:
             yield from _guest(book, row, host, has.guests.get(key))
     yield from _secrets(book, host, has)
 

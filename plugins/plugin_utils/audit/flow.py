@@ -33,7 +33,7 @@ class Seen:
     silent: list[Finding] = field(default_factory=list)
 
 
-def audit(request: Request) -> Outcome:
+def apply(request: Request) -> Outcome:
     """Compare, and return what differs."""
     before = _read(request)
     wanted = request.args["hosts"]

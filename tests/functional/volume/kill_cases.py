@@ -87,7 +87,14 @@ def cleared(cloud: Cloud) -> None:
             rows = sorted(rows, key=lambda row: not row["incremental"])
         more = {"delete_snapshots": True} if kind == "volume" else {}
         must(cloud, *((kind, {"name": row["name"], "state": "absent", **more}) for row in rows))
+    assert audited(cloud) == []
     assert picture(cloud, cloud.rpc) == {}
+
+
+def audited(cloud: Cloud) -> list[str]:
+    """What an audit finds, everything unfinished included."""
+    found = cloud.ask("audit", unfinished_after=0).values["findings"]
+    return [f"{each['kind']} {each['what']}: {each['says']}" for each in found]
 
 
 def disturbed(cloud: Cloud, case: str, fault: str, reference: dict[str, Any]) -> Ended | None:
@@ -96,6 +103,7 @@ def disturbed(cloud: Cloud, case: str, fault: str, reference: dict[str, Any]) ->
     must(cloud, *before)
     ended = run(cloud, task, fault)
     must(cloud, task)
+    assert audited(cloud) == [], fault
     assert picture(cloud, cloud.rpc) == reference, fault
     assert not run(cloud, task).changed, fault
     cleared(cloud)

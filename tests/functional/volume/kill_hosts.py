@@ -56,6 +56,15 @@ class Target:
     def grow(self, iqn: str, size: int) -> bool:
         return False
 
+    def listed(self) -> Raw:
+        found = exports(self._path)
+        labels = {iqn.removeprefix(f"{self._base}:").partition(".volume-"): found[iqn]["names"] for iqn in found}
+        targets = [
+            {"backend": name, "name": f"volume-{key}", "initiators": names}
+            for (name, _dot, key), names in labels.items()
+        ]
+        return {"targets": targets, "backstores": []}
+
     def save_changes(self) -> None:
         pass
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import effects, rpc
+from ansible_collections.agentless.cloud.plugins.plugin_utils.audit import flow as audit
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hosts as compute_hosts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import instances
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
@@ -35,7 +36,7 @@ from tests.unit.instance_volumes.hosts import COMPUTE, Guest, Hosts
 from tests.unit.resources.cloud import FLOWS, Cloud
 from tests.unit.volume_flows.looks import used
 
-FLOWS.update({"host": compute_hosts, "instance": instances})
+FLOWS.update({"audit": audit, "host": compute_hosts, "instance": instances})
 FLOWS.update({"volume": volumes, "volume_backup": backups, "volume_snapshot": snapshots, "volume_type": types})
 
 SHOWN = {

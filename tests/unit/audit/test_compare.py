@@ -191,6 +191,11 @@ ON_COMPUTE: dict[str, tuple[Book, replies.Compute, list[tuple[str, str, str]]]] 
         replace(COMPUTE, guests={VM: replace(GUEST, state="shutdown", serials=frozenset())}),
         [],
     ),
+    "what a boot that failed has left": (
+        replace(BOOK, instances=[{**BOOK.instances[0], "status": "ERROR", "host_id": None}]),
+        COMPUTE,
+        [("orphan", "domain", VM)],
+    ),
     "a disk that was taken out by hand": (
         BOOK,
         replace(COMPUTE, guests={VM: replace(GUEST, serials=frozenset())}),

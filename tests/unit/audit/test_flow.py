@@ -53,7 +53,7 @@ def audited(cloud: Cloud, *, check: bool = False, **args: Any) -> dict[str, Any]
     with cloud.conductor as conductor:
         options = {"hosts": None, "unfinished_after": 0, **args}
         hosts = {"rpc": cloud.rpc, "groups": cloud.groups, "host": "localhost", "hostvars": {}}
-        outcome = flow.audit(Request(args=options, check=check, conductor=conductor, **hosts))
+        outcome = flow.apply(Request(args=options, check=check, conductor=conductor, **hosts))
     assert not outcome.changed
     assert cloud.digest() == before
     assert set(cloud.rpc.done) <= {"survey@vol1"}

@@ -131,6 +131,19 @@ class Hosts(Bus):
         guest.volumes = {device: key for device, key in guest.volumes.items() if key != op["volume"]["id"]}
         self.secrets.pop((host, op["volume"]["id"]), None)
 
+    def _survey(self, host: str, _op: dict[str, Any]) -> dict[str, Any]:
+        instances = {
+            key: {
+                "state": "running" if guest.running else "shutdown",
+                "files": [],
+                "disks": [{"serial": volume} for volume in guest.volumes.values()],
+            }
+            for (where, key), guest in self.domains.items()
+            if where == host
+        }
+        kept = [volume_xml.secret_id(volume) for where, volume in self.secrets if where == host]
+        return {"instances": instances, "secrets": kept}
+
     def _inspect(self, host: str, op: dict[str, Any]) -> dict[str, Any]:
         found = {key: self.domains.get((host, key)) for key in op["ids"]}
         states = {
