@@ -70,7 +70,7 @@ def quotas(book: Book) -> Iterator[Finding]:
     ):
         for row in rows:
             found[row["project_id"], name] += 1
-            found[row["project_id"], "gigabytes"] += _size(row)
+            found[row["project_id"], "gigabytes"] += _size(row) if name != "volume_backups" else 0
     counted = ("instances", "vcpus", "ram", "volumes", "volume_snapshots", "volume_backups", "gigabytes")
     for row in book.quotas:
         real = found[row["project_id"], row["resource"]]

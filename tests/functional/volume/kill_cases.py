@@ -87,7 +87,7 @@ def cleared(cloud: Cloud) -> None:
             rows = sorted(rows, key=lambda row: not row["incremental"])
         more = {"delete_snapshots": True} if kind == "volume" else {}
         must(cloud, *((kind, {"name": row["name"], "state": "absent", **more}) for row in rows))
-    assert audited(cloud) == []
+    assert not (found := audited(cloud)), found
     assert picture(cloud, cloud.rpc) == {}
 
 
@@ -103,7 +103,7 @@ def disturbed(cloud: Cloud, case: str, fault: str, reference: dict[str, Any]) ->
     must(cloud, *before)
     ended = run(cloud, task, fault)
     must(cloud, task)
-    assert audited(cloud) == [], fault
+    assert not (found := audited(cloud)), (fault, found)
     assert picture(cloud, cloud.rpc) == reference, fault
     assert not run(cloud, task).changed, fault
     cleared(cloud)

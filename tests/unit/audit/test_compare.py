@@ -48,7 +48,7 @@ BOOK = Book(
     ],
     quotas=[
         {"project_id": "p1", "resource": resource, "used": used}
-        for resource, used in (("instances", 1), ("vcpus", 2), ("ram", 512), ("volumes", 1), ("gigabytes", 6))
+        for resource, used in (("instances", 1), ("vcpus", 2), ("ram", 512), ("volumes", 1), ("gigabytes", 4))
     ],
     backends=[{"id": "b1", "name": "lvm1", "host": "s1", "used": 2, "capabilities": {"protocol": "iscsi"}}],
     volumes=[
