@@ -48,7 +48,8 @@ def fetched(ctx: Context, image: dict[str, Any]) -> Iterator[tuple[str, str, int
     form = str(image.get("format"))
     if form not in images.FORMATS:
         raise BackendError(f"Images are raw or qcow2, not {form!r}: convert the image first.", "ImageRefused")
-    with borrowed(ctx, image) as path:
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(borrowed(ctx, image))
         yield path, form, images.virtual_size(path, form)
 
 
