@@ -58,15 +58,20 @@ def parsed(family: str, said: str, ended: bool) -> Results:
 
 def run(url: str, family: str) -> Results:
     """One family of tests, from this machine."""
-    command = [SUITE, "--dataloss", "--verbose", f"--initiator-name={INITIATOR}", f"--test=ALL.{family}", url]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-        said, ended = done.stdout, True
-    except subprocess.TimeoutExpired as late:
-        said, ended = late.stdout or b"", False
-    found = parsed(family, said.decode(errors="replace"), ended)
-    assert found, (family, said[-2000:])
-    return found
+    # Line by line, or a suite that breaks off has said nothing.
+    command = ["stdbuf", "-oL", SUITE, "--dataloss", "--verbose", f"--initiator-name={INITIATOR}"]
+    said = b""
+    for _turn in range(TURNS):
+        try:
+            argv = [*command, f"--test=ALL.{family}", url]
+            done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)
+            said, ended = done.stdout + done.stderr, done.returncode >= 0
+        except subprocess.TimeoutExpired as late:
+            said, ended = late.stdout or b"", False
+        found = parsed(family, said.decode(errors="replace"), ended)
+        if found:
+            return found
+    raise AssertionError((family, said[-2000:]))
 
 
 def better(one: Results, other: Results) -> Results:

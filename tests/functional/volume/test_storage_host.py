@@ -188,7 +188,7 @@ def cases() -> list[dict[str, Any]]:
 def usual(case: dict[str, Any]) -> bool:
     """Whether every run tries it; a long one (FIGURES) tries all."""
     op = case["op"]
-    return op["backend"] == "b1" and (op["op"] in ("export", "delete") or "source" in op)
+    return op["backend"] == "b1" and (op["op"] == "export" or "source" in op)
 
 
 def test_killed_anywhere(host: Storage) -> None:
