@@ -29,7 +29,7 @@ SUITE = "iscsi-test-cu"
 INITIATOR = "iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test"
 SECOND = f"{INITIATOR}-2"  # some tests come as two initiators
 USER = "tester"
-HAND = "iqn.2026-01.test:by-hand"  # not named as ours, which the saved configuration would keep
+HAND = "iqn.2026-01.example.test:by-hand"  # not named as ours, which the saved configuration would keep
 # They take five to eighteen seconds each on an emulated machine, the others one at most.
 SLOW = r"CompareAndWrite|Read\d+|Reserve6|Verify\d+|Write(Same|Verify)?\d+|iSCSI(cmdsn|datasn)"
 PATIENCE = 120  # seconds for a family
