@@ -155,9 +155,8 @@ class Rpc:
         """
         known = dict(self._identities.recorded([call.host for call in calls]))
         unmet = {call.host: call for call in calls if known.get(call.host) is None and not call.introduces}
-        introductions = [
-            Call(host, call.module, [{"op": "identify"}], timeout=max(60, call.timeout)) for host, call in unmet.items()
-        ]
+        asked = [{"op": "identify"}]
+        introductions = [Call(host, one.module, asked, timeout=max(60, one.timeout)) for host, one in unmet.items()]
         strangers: dict[str, CloudError] = {}
         for call, reply in zip(introductions, self._run(introductions, {}) if introductions else [], strict=True):
             if reply.error is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -16,11 +17,21 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 
 Record = Mapping[str, Any]
+Groups = Mapping[Any, Sequence[Record]]
+
+# In which status nothing is under way.
+RESTING = {
+    "instance": frozenset({"ACTIVE", "SHUTOFF", "ERROR"}),
+    "volume": frozenset({"available", "in-use", "error"}),
+    "attachment": frozenset({"attached"}),
+    "snapshot": frozenset({"available"}),
+    "backup": frozenset({"available"}),
+}
 
 
 @dataclass(frozen=True)
 class Book:
-    """Rows of each table."""
+    """Rows of each table, and the same rows grouped: what is compared host by host is looked up, never searched."""
 
     hosts: Sequence[Record] = ()
     inventories: Sequence[Record] = ()
@@ -32,7 +43,6 @@ class Book:
     attachments: Sequence[Record] = ()
     snapshots: Sequence[Record] = ()
     backups: Sequence[Record] = ()
-    held: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
     @property
     def compute_hosts(self) -> list[str]:
@@ -44,9 +54,78 @@ class Book:
         """Hosts with backends."""
         return sorted({row["host"] for row in self.backends})
 
+    @cached_property
+    def named(self) -> Mapping[str, Record]:
+        """Compute hosts by name."""
+        return {row["name"]: row for row in self.hosts}
+
+    @cached_property
+    def placed(self) -> Groups:
+        """Instances by the id of their host."""
+        return _grouped(self.instances, "host_id")
+
+    @cached_property
+    def building(self) -> frozenset[str]:
+        """Instances in the middle of something, which may be on any host."""
+        return frozenset(row["id"] for row in self.instances if row["status"] not in RESTING["instance"])
+
+    @cached_property
+    def moving(self) -> frozenset[str]:
+        """Volumes in the middle of something, which may be open to whoever works on them."""
+        return frozenset(row["id"] for row in self.volumes if row["status"] not in ("available", "in-use"))
+
+    @cached_property
+    def held(self) -> Groups:
+        """Attachments by volume."""
+        return _grouped(self.attachments, "volume_id")
+
+    @cached_property
+    def owned(self) -> Groups:
+        """Attachments by instance."""
+        return _grouped(self.attachments, "instance_id")
+
+    @cached_property
+    def reached(self) -> Groups:
+        """Attachments by the name of the compute host."""
+        return _grouped(self.attachments, "host")
+
+    @cached_property
+    def volume(self) -> Mapping[str, Record]:
+        """Volumes by id."""
+        return {row["id"]: row for row in self.volumes}
+
+    @cached_property
+    def stored(self) -> Groups:
+        """Volumes by the id of each backend that may hold them: one that moves is in two places."""
+        found: dict[Any, list[Record]] = defaultdict(list)
+        for row in self.volumes:
+            for key in ((row["spec"] or {}).get("retype") or {}).get("backends") or [row["backend_id"]]:
+                found[key].append(row)
+        return found
+
+    @cached_property
+    def snapped(self) -> Groups:
+        """Snapshots by volume."""
+        return _grouped(self.snapshots, "volume_id")
+
+    @cached_property
+    def backed(self) -> Groups:
+        """Backups by the storage host that keeps them."""
+        found: dict[Any, list[Record]] = defaultdict(list)
+        for row in self.backups:
+            found[(row["location"] or {}).get("host")].append(row)
+        return found
+
     def initiator(self, host: str) -> str | None:
         """The name by which a host logs in, where it is on record."""
-        return next(((row["facts"] or {}).get("initiator") for row in self.hosts if row["name"] == host), None)
+        return ((self.named.get(host) or {}).get("facts") or {}).get("initiator")
+
+
+def _grouped(rows: Sequence[Record], column: str) -> Groups:
+    found: dict[Any, list[Record]] = defaultdict(list)
+    for row in rows:
+        found[row[column]].append(row)
+    return found
 
 
 _TABLES = {
@@ -69,10 +148,7 @@ def read(conn: sa.Connection) -> Book:
     found = {name: _rows(conn, table) for name, table in _TABLES.items()}
     hosts = _rows(conn, cell.hosts, _HOST)
     instances = _rows(conn, cell.instances, _INSTANCE)
-    held: dict[str, list[Record]] = defaultdict(list)
-    for row in found["attachments"]:
-        held[row["volume_id"]].append(row)
-    return Book(hosts=hosts, instances=instances, held=held, **found)
+    return Book(hosts=hosts, instances=instances, **found)
 
 
 def _rows(conn: sa.Connection, table: sa.Table, columns: Sequence[str] = ()) -> list[Record]:

@@ -24,11 +24,9 @@ _NOWHERE = ("absent", "foreign")
 
 def compare(book: Book, host: str, has: Compute) -> Iterator[Finding]:
     """Everything that differs on one compute host."""
-    here = next((row["id"] for row in book.hosts if row["name"] == host), None)
-    mine = {row["id"]: row for row in book.instances if row["host_id"] == here}
-    busy = {row["id"] for row in book.instances if row["status"] not in (*_POWER, "ERROR")}
+    mine = {row["id"]: row for row in book.placed.get((book.named.get(host) or {}).get("id"), ())}
     for key, guest in sorted(has.guests.items()):
-        if key not in mine and key not in busy:
+        if key not in mine and key not in book.building:
             yield from _stray(key, guest, host)
     for key, row in sorted(mine.items()):
         if row["status"] in _POWER:
@@ -50,20 +48,16 @@ def _guest(book: Book, row: Record, host: str, guest: Guest | None) -> Iterator[
     if guest.state != _POWER[row["status"]]:
         said = f"instance {row['name']!r} is {row['status']} on record, and its domain is {guest.state}"
         yield Finding(DIFFERENT, "domain", row["id"], host, said)
-    held = {each["volume_id"] for each in book.attachments if each["instance_id"] == row["id"]}
-    settled = {each["volume_id"] for each in book.attachments if each["status"] == "attached"}
-    volumes = {each["id"] for each in book.volumes}
-    for key in sorted((guest.serials & volumes) - held):
+    held = {each["volume_id"]: each["status"] for each in book.owned.get(row["id"], ())}
+    for key in sorted((guest.serials & book.volume.keys()) - held.keys()):
         said = f"instance {row['name']!r} has volume {key}, which is not on record as its"
         yield Finding(ORPHAN, "attachment", key, host, said)
-    for key in sorted((held & settled) - guest.serials):
+    for key in sorted({key for key, status in held.items() if status == "attached"} - guest.serials):
         said = f"instance {row['name']!r} is to have volume {key}, and has it not"
         yield Finding(MISSING, "attachment", key, host, said)
 
 
 def _secrets(book: Book, host: str, has: Compute) -> Iterator[Finding]:
-    needed = {row["volume_id"] for row in book.attachments if row["host"] == host}
-    known = {secret: row["id"] for row in book.volumes for secret in volume_xml.secret_ids(row["id"])}
-    for secret in sorted(has.secrets):
-        if known.get(secret) not in needed:
-            yield Finding(ORPHAN, "secret", secret, host, "libvirt keeps the secret of a volume that nobody here has")
+    needed = {key for row in book.reached.get(host, ()) for key in volume_xml.secret_ids(row["volume_id"])}
+    for secret in sorted(has.secrets - needed):
+        yield Finding(ORPHAN, "secret", secret, host, "libvirt keeps the secret of a volume that nobody here has")

@@ -9,21 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.book import Book, Record
+from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.book import RESTING, Book, Record
 from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.findings import (
     DIFFERENT,
     ORPHAN,
     UNFINISHED,
     Finding,
 )
-
-RESTING = {
-    "instance": frozenset({"ACTIVE", "SHUTOFF", "ERROR"}),
-    "volume": frozenset({"available", "in-use", "error"}),
-    "attachment": frozenset({"attached"}),
-    "snapshot": frozenset({"available"}),
-    "backup": frozenset({"available"}),
-}
 
 
 def claims(book: Book) -> Iterator[Finding]:

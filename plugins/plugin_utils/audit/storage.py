@@ -22,7 +22,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.findings imp
 from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.replies import Storage
 
 GIB = 1 << 30
-_RESTING = ("available", "in-use", "reading")
+_WHOLE = ("available", "in-use", "reading")  # what it holds is there, at its size
 _WORDS = {"volume": "volume", "snap": "snapshot", "backup": "backup", "kept": "backup", "making": "draft"}
 
 
@@ -61,22 +61,18 @@ def _stored(book: Book, backend: Record, sizes: Mapping[str, int]) -> Iterator[F
 def _known(book: Book, backend: Record) -> dict[str, int | None]:
     """What may be there: its bytes, 0 where any size is right, None where it need not be there."""
     known: dict[str, int | None] = {}
-    homes = {}
-    for row in book.volumes:
-        homes[row["id"]] = row["backend_id"]
-        both = ((row["spec"] or {}).get("retype") or {}).get("backends") or [row["backend_id"]]
-        if backend["id"] in both:
-            resting = row["status"] in _RESTING
-            known[f"volume-{row['id']}"] = int(row["size"]) * GIB if resting else None
-            if not resting:
-                known[f"making-volume-{row['id']}"] = None
-    for row in book.snapshots:
-        if homes.get(row["volume_id"]) == backend["id"]:
-            known[f"snap-{row['id']}"] = 0 if row["status"] == "available" else None
-    for row in book.backups:
+    for row in book.stored.get(backend["id"], ()):
+        resting = row["status"] in _WHOLE
+        known[f"volume-{row['id']}"] = int(row["size"]) * GIB if resting else None
+        if not resting:
+            known[f"making-volume-{row['id']}"] = None
+        if row["backend_id"] == backend["id"]:
+            snapshots = book.snapped.get(row["id"], ())
+            known.update({f"snap-{one['id']}": 0 if one["status"] == "available" else None for one in snapshots})
+    for row in book.backed.get(backend["host"], ()):
         where = row["location"] or {}
         resting = row["status"] == "available"
-        if where.get("host") == backend["host"] and where.get("backend") == backend["name"]:
+        if where.get("backend") == backend["name"]:
             known[f"backup-{row['id']}"] = 0 if resting else None
         if where.get("backend_id") == backend["id"]:
             # What the next increment begins from, and what a copy that is under way reads.
@@ -89,13 +85,12 @@ def _known(book: Book, backend: Record) -> dict[str, int | None]:
 def _exported(book: Book, backend: Record, has: Storage) -> Iterator[Finding]:
     """Targets of one backend: open for those that have the volume, for nobody else."""
     host, name = str(backend["host"]), str(backend["name"])
-    mine = {row["id"]: row for row in book.volumes if row["backend_id"] == backend["id"]}
+    mine = {row["id"] for row in book.stored.get(backend["id"], ()) if row["backend_id"] == backend["id"]}
     iscsi = ((backend["capabilities"] or {}).get("protocol") or "iscsi") == "iscsi"
     targets = {volume[len("volume-") :]: who for (where, volume), who in has.targets.items() if where == name}
-    moving = {row["id"] for row in book.volumes if row["status"] not in _RESTING}
     for key, initiators in sorted(targets.items()):
         held = book.held.get(key, ())
-        if key in moving or any(row["status"] != "attached" for row in held):
+        if key in book.moving or any(row["status"] != "attached" for row in held):
             continue
         if key not in mine or not held:
             yield Finding(ORPHAN, "target", key, host, f"{name} exports volume {key}, which nobody has")
@@ -103,7 +98,7 @@ def _exported(book: Book, backend: Record, has: Storage) -> Iterator[Finding]:
         allowed = {book.initiator(row["host"]) for row in held}
         for one in sorted(initiators - allowed):
             yield Finding(ORPHAN, "acl", key, host, f"volume {key} is open to {one}, which has it not")
-    for key in sorted(mine.keys() - targets.keys() - moving) if iscsi else ():
+    for key in sorted(mine - targets.keys() - book.moving) if iscsi else ():
         held = [row["host"] for row in book.held.get(key, ()) if row["status"] == "attached"]
         if held:
             yield Finding(MISSING, "target", key, host, f"volume {key} is attached on {held[0]}, and is not exported")
@@ -116,15 +111,14 @@ def _strays(book: Book, host: str, has: Storage) -> Iterator[Finding]:
         if backend not in named:
             said = f"{volume} is exported by {backend}, which is not on record"
             yield Finding(ORPHAN, "target", volume.partition("-")[2], host, said)
-    busy = {f"volume-{row['id']}" for row in book.volumes if row["status"] not in _RESTING}
     for label in sorted(has.backstores):
-        volume = label.rpartition(".")[2]
-        if volume not in busy:
-            yield Finding(ORPHAN, "lun", volume.partition("-")[2], host, f"the backstore {label} has no target")
+        key = label.rpartition(".volume-")[2]
+        if key not in book.moving:
+            yield Finding(ORPHAN, "lun", key, host, f"the backstore {label} has no target")
     kept = {
         f"backup-{row['id']}": row["status"] == "available"
-        for row in book.backups
-        if (row["location"] or {}).get("host") == host and row["kind"] == "file"
+        for row in book.backed.get(host, ())
+        if row["kind"] == "file"
     }
     for name in sorted(has.backups - kept.keys() - {f"making-{each}" for each in kept}):
         yield Finding(ORPHAN, "backup", name.partition("-")[2], host, f"{name} is kept in files, and is not on record")
