@@ -47,6 +47,7 @@ class Bench(boot.Bench):
         groups = [f"{group}={host}" for group, host in {**ROLES, "cloud_volume": STORAGE}.items()]
         words = [word for group in groups for word in ("--group", group)]
         up = ["up", "--name", boot.NAME, "--hosts", f"ctl,{COMPUTE}", "--machine", STORAGE, "--disk", f"{STORAGE}=8G"]
+        words += ["--var", f"{STORAGE}:volume_backends={json.dumps(BACKENDS)}"]
         made = subprocess.run([boot.LAB, *up, *words], check=True, capture_output=True, text=True)
         self.inventory = made.stdout.strip().splitlines()[-1]
         self.environ = {**os.environ, "AGENTLESS_DATABASE": str(folder / "cloud.db"), "ANSIBLE_LOCALHOST_WARNING": "0"}
@@ -54,11 +55,10 @@ class Bench(boot.Bench):
 
     def prepare(self) -> None:
         """Roles, types and a guest."""
-        command = ["ansible-playbook", "-i", self.inventory, "-e", json.dumps({"volume_backends": BACKENDS})]
+        command = ["ansible-playbook", "-i", self.inventory, "agentless.cloud.site"]
         site = self.folder / "site.log"
         with site.open("w") as log:
-            site_play = [*command, "agentless.cloud.site"]
-            done = subprocess.run(site_play, env=self.environ, stdout=log, stderr=log, check=False)
+            done = subprocess.run(command, env=self.environ, stdout=log, stderr=log, check=False)
         if done.returncode:
             raise SystemExit(site.read_text()[-4000:])
         guest = subprocess.run([boot.LAB, "guest-image"], check=True, capture_output=True, text=True).stdout.split()[-1]

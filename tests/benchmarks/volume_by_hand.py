@@ -71,7 +71,7 @@ class Hand:
             f"{tpg} set attribute {closed}",
             f"{tpg}/luns create {store}",
             f"{tpg}/acls create {self.initiator}",
-            f"{tpg}/acls/{self.initiator} set auth userid={key} password={SECRET}",
+            f"{tpg}/acls/{self.initiator} set auth userid=hand-{key} password={SECRET}",
             f"{tpg}/portals create {self.portal} 3260",
         ]
         return "\n".join(lines)
@@ -98,7 +98,7 @@ class Hand:
         """Our disk, with another volume."""
         changes = (
             (r"(<source [^>]*name=)'[^']*'", rf"\1'{name(key)}/0'"),
-            (r"(<auth username=)'[^']*'", rf"\1'{key}'"),
+            (r"(<auth username=)'[^']*'", rf"\1'hand-{key}'"),
             (r"(<secret [^>]*uuid=)'[^']*'", rf"\1'{key}'"),
             (r"<serial>[^<]*<", f"<serial>{key}<"),
             (r"(<target dev=)'\w+'", rf"\1'sd{chr(ord('c') + place)}'"),

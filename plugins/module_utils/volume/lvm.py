@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.volume.driver import GIB, Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WIPE = 6 * 3600  # seconds
 
@@ -31,6 +34,7 @@ class Lvm(Driver):
         self._sizes: dict[str, int] | None = None
         self._zeroes = False
         self.atomic = self._thin
+        self._cleared: set[str] = set()
 
     @property
     def capabilities(self) -> dict[str, Any]:
@@ -73,7 +77,17 @@ class Lvm(Driver):
 
     def delete(self, name: str) -> bool:
         draft = self._remove(f"making-{name}")
-        return self._remove(name) or draft
+        return self._remove(name) or draft or name in self._cleared
+
+    def clear(self, names: Sequence[str]) -> None:
+        there = [name for name in names if self._thin and self.size(name) is not None]
+        if len(there) < 2:
+            return
+        self.ctx.effect("lvremove")
+        # What it refuses stays, and is refused again in its own turn, with the reason.
+        self.ctx.run(["lvremove", "-y", "-q", *map(self._of, there)], timeout=WIPE, check=False)
+        self._sizes = None
+        self._cleared |= {name for name in there if self.size(name) is None}
 
     def extend(self, name: str, size: int) -> None:
         before = self.size(name) or 0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context, Operation
 
 LOCKS = "/run/agentless-volumes"
+ENDING = frozenset({"unexport", "delete"})
 READING = frozenset({"discover", "inspect", "survey", "usage"})
 
 Result = dict[str, Any]
@@ -103,6 +104,23 @@ class Host:
         if self.ctx.check_mode:
             return {"changed": closed or driver.size(name) is not None}
         return {"changed": driver.delete(name) or closed}
+
+    def clear(self, operations: Iterable[Operation]) -> None:
+        """Have backends delete at once what a call is to delete of them, if it is to do nothing else there.
+
+        Each operation follows in its turn, finds the volume gone and says so, or says why it is not.
+        """
+        going: dict[Any, list[str]] = {}
+        for op in operations:
+            if op["op"] not in ENDING:
+                return
+            if op["op"] == "delete":
+                going.setdefault(op.get("backend"), []).append(named("volume", op["id"]))
+        for backend_name, names in going.items():
+            with contextlib.suppress(BackendError, OSError):
+                driver = self.config.driver(backend_name)
+                if driver.protocol == "iscsi":
+                    driver.clear([name for name in names if self.target.idle(self.target.iqn(backend_name, name))])
 
     def extend(self, driver: Driver, op: Operation) -> Result:
         """Have the volume at least that large; whoever has it open sees the new size when he asks again."""
@@ -189,6 +207,7 @@ def carry_out(ctx: Context, operations: list[Operation]) -> list[Result]:
     changing = [] if ctx.check_mode else [op for op in operations if op["op"] not in READING]
     with alone(str(key) for op in changing for key in (op.get("id"), op.get("volume")) if key):
         try:
+            host.clear(changing)
             return [backend.one(ctx, op, table) for op in operations]
         finally:
             if changing:

@@ -120,6 +120,11 @@ class Target:
                     raise BackendError(f"The kernel's target still has the old size of {iqn}: detach the volume once.")
             return True
 
+    def idle(self, iqn: str) -> bool:
+        """Whether nobody can have a device open through this target, because there is none."""
+        with _told(f"look for {iqn}"):
+            return _lookup(iqn) is None and _storage(_label(iqn)) is None
+
     def listed(self) -> dict[str, Any]:
         """All targets of this cloud with those let in, and backstores that have none."""
         return survey.exports(self._base)

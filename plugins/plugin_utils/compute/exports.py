@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import guests, orders
@@ -34,7 +35,7 @@ def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources
             failed[guest.id] = unnamed[host]
             continue
         owners[each.id] = guest.id
-        about = {"user": each.volume.id, "secret": each.volume.record["secret"]}
+        about: dict[str, Any] = {**each.volume.login}
         if each.volume.record["multiattach"]:
             about["shared"] = True
         listed.append(replace(each.volume.order("export", initiator=names[host], **about), owner=each.id))

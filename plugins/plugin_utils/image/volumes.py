@@ -58,11 +58,10 @@ def opened(request: Request, volume_id: str, image: Mapping[str, Any]) -> Record
     _hold(request, volume_id, image)
     with request.conductor.read() as conn:
         (found,) = orders.load(conn, [volume_id])
-    login = {"user": found.id, "secret": found.record["secret"]}
-    order = found.order("export", initiator=initiator, **login)
+    order = found.order("export", initiator=initiator, **found.login)
     (offered,) = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))
     export = {key: value for key, value in offered.items() if key not in ("ok", "changed")}
-    return {"id": found.id, "generation": found.record["generation"], "export": export, **login}
+    return {"id": found.id, "generation": found.record["generation"], "export": export, **found.login}
 
 
 def release(request: Request, image_id: str) -> None:

@@ -76,8 +76,7 @@ def _fetched(request: Request, found: Loaded, both: Both, timeout: int) -> Answe
     except CloudError as exc:
         answers.unknown[found.id] = exc
         return answers
-    login = {"user": found.id, "secret": found.record["secret"]}
-    answers = orders.carry(request, [_made(found, target, {"export": offered, **login})], timeout=timeout)
+    answers = orders.carry(request, [_made(found, target, {"export": offered, **found.login})], timeout=timeout)
     closed = orders.carry(request, [found.order("unexport", backend=source)], timeout=timeout)
     if not answers.failed:
         answers.unknown.update(closed.failed)
@@ -101,8 +100,7 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
             "device": held["device"],
             "serial": found.id,
             "source": offered,
-            "user": found.id,
-            "secret": found.record["secret"],
+            **found.login,
             "connection": (connection or ["qemu"])[0],
         }
         mirror = {"op": "copy_volume", "id": guest["id"], "generation": guest["generation"], "volume": about}
@@ -114,6 +112,6 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
 
 
 def _export(request: Request, found: Loaded, backend: Record, initiator: str) -> Record:
-    order = found.order("export", backend=backend, initiator=initiator, user=found.id, secret=found.record["secret"])
+    order = found.order("export", backend=backend, initiator=initiator, **found.login)
     result = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))[0]
     return {key: value for key, value in result.items() if key not in ("ok", "changed")}

@@ -75,6 +75,15 @@ class Loaded:
         """Work that has begun."""
         return self.record["spec"] or {}
 
+    @property
+    def login(self) -> dict[str, Any]:
+        """The CHAP user and secret that its targets ask for.
+
+        The user is not the bare UUID: the kernel's target (seen with Linux 6.1) takes what begins with ``0b`` for
+        base64 (``extract_param`` in iscsi_target_nego.c), and one in 256 volumes would refuse everybody.
+        """
+        return {"user": f"volume-{self.id}", "secret": self.record["secret"]}
+
     def order(self, op: str, *, backend: Record | None = None, **more: Any) -> Order:
         """An operation on this volume, on its backend or on another.
 

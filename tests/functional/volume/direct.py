@@ -18,6 +18,7 @@ from agentless_lab import lab
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from tests.functional.compute.machine import STORE, TREE, Machine
 from tests.functional.compute.test_volumes import ready
 
@@ -25,6 +26,11 @@ SECRET = "canary-secret-7Qx"
 BACKEND = "b1"
 FILES = "/srv/files"
 RUN = "from ansible_collections.agentless.cloud.plugins.modules.volume_backend import main; main()"
+
+
+def login(volume_id: str) -> dict[str, Any]:
+    """How the controller has a volume's readers log in."""
+    return orders.Loaded({"id": volume_id, "secret": SECRET}, None).login
 
 
 class Site(Machine):
@@ -59,7 +65,7 @@ class Site(Machine):
 
     def login(self, volume_id: str, host: str | None = None) -> dict[str, Any]:
         """How the volume is exported to a host, by default this one."""
-        return {"initiator": host or self.initiator(), "user": volume_id, "secret": SECRET}
+        return {"initiator": host or self.initiator(), **login(volume_id)}
 
     def initiator(self) -> str:
         """The name of this host."""
@@ -70,7 +76,7 @@ class Site(Machine):
         source = self.must("export", volume_id, **self.login(volume_id))
         source = {name: value for name, value in source.items() if name not in ("ok", "changed")}
         described = {"id": volume_id, "serial": volume_id, "device": device, "source": source}
-        self.one("attach_volume", guest, volume={**described, "user": volume_id, "secret": SECRET})
+        self.one("attach_volume", guest, volume={**described, **login(volume_id)})
         return source
 
     def unplug(self, guest: str, volume_id: str) -> None:
@@ -168,7 +174,7 @@ def booted(host: Site) -> tuple[str, str]:
     host.must("create", key, size=1, source=image(host))
     source = host.must("export", key, **host.login(key))
     source = {name: value for name, value in source.items() if name not in ("ok", "changed")}
-    disk = VolumeDisk(key, "vda", source, user=key, secret=SECRET, boot_index=0)
+    disk = VolumeDisk(key, "vda", source, **login(key), boot_index=0)
     spec = host.spec("booted", disks=(), volumes=(disk,))
     made = host.run([host.spawn(spec)])[0]
     assert made["ok"], made
@@ -191,7 +197,7 @@ def from_image(host: Site) -> None:
     key, copy = str(uuid.uuid4()), str(uuid.uuid4())
     host.must("create", key, size=1, source=image(host))
     assert host.must("inspect", key)["size"] == 1 << 30
-    shown = {"export": host.must("export", key, **host.login(key)), "user": key, "secret": SECRET}
+    shown = {"export": host.must("export", key, **host.login(key)), **login(key)}
     host.must("create", copy, size=1, source=shown, backend="files")
     host.shell(f"qemu-img compare -f qcow2 -F raw {STORE}/{host.digest} {FILES}/volume-{copy}")
     host.must("unexport", key)

@@ -58,7 +58,7 @@ def store(*listed: dict[str, Any]) -> list[dict[str, Any]]:
 def volume(connection: str) -> dict[str, Any]:
     """A new volume of 1 GiB, exported to this host, as an operation describes it."""
     key = str(uuid.uuid4())
-    login = {"initiator": initiator(), "user": key, "secret": SECRET}
+    login = {"initiator": initiator(), "user": f"volume-{key}", "secret": SECRET}
     _made, export = store({"op": "create", "id": key, "size": 1}, {"op": "export", "id": key, **login})
     source = {name: value for name, value in export.items() if name not in ("ok", "changed")}
     return {"id": key, "serial": key, "device": "vdb", "source": source, "connection": connection, **login}

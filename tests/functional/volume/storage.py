@@ -82,7 +82,7 @@ class Storage(direct.Site):
 
     def login(self, volume_id: str, host: str | None = None) -> dict[str, Any]:
         """How a volume is exported to the client."""
-        return {"initiator": host or INITIATOR, "user": volume_id, "secret": direct.SECRET}
+        return {"initiator": host or INITIATOR, **direct.login(volume_id)}
 
     def io(self, export: dict[str, Any], command: str, **login: Any) -> subprocess.CompletedProcess[bytes]:
         """One command of qemu-io on the client."""
@@ -93,7 +93,7 @@ class Storage(direct.Site):
             "target": export["iqn"],
             "lun": export["lun"],
             "initiator-name": INITIATOR,
-            "user": export["iqn"].partition("volume-")[2],
+            "user": f"volume-{export['iqn'].partition('volume-')[2]}",
             "password": direct.SECRET,
             **login,
         }

@@ -52,6 +52,21 @@ def test_life(host: Storage, backend: str) -> None:
     assert host.left() == ""
 
 
+def test_many_go_at_once(host: Storage) -> None:
+    """One that is still open, one that somebody holds and the others; whoever goes is told once that it went."""
+    keys = [str(uuid.uuid4()) for _each in range(4)]
+    host.call([{"op": "create", "id": key, "backend": "b1", "size": 1} for key in keys])
+    host.must("export", keys[0], **host.login(keys[0]))
+    device = f"/dev/{BACKENDS['b1']['vg']}/volume-{keys[1]}"
+    host.shell(f"nohup sleep 600 <{device} >/dev/null 2>&1 & echo $! >/run/holder")
+    asked = [{"op": op, "id": key, "backend": "b1"} for key in keys for op in ("unexport", "delete")]
+    told = [one["ok"] and one["changed"] for one in host.call(asked)]
+    host.shell("kill $(cat /run/holder)")
+    assert told == [True, True, False, False, False, True, False, True]
+    assert [one["changed"] for one in host.call(asked)] == [False] * 3 + [True] + [False] * 4
+    assert host.left() == ""
+
+
 def test_a_file_grows_while_it_is_open(host: Storage) -> None:
     """Also after a call that grew the file and was killed before the target heard of it; it is saved with its size."""
     key = str(uuid.uuid4())
@@ -74,7 +89,7 @@ def test_a_file_grows_while_it_is_open(host: Storage) -> None:
 
 def test_who_is_let_in(host: Storage) -> None:
     """Only the initiator with the volume's secret; not another one that stole it, nor this one without it."""
-    key = str(uuid.uuid4())
+    key = f"0b{str(uuid.uuid4())[2:]}"  # how base64 begins, says the kernel
     host.must("create", key, size=1)
     export = host.must("export", key, **host.login(key))
     host.does(export, "read 0 4k")

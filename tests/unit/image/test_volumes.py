@@ -73,8 +73,9 @@ def volume(cloud: Cloud, bus: Bus, let_in: dict[str, str], tmp_path: Path, monke
         stream.write(b"written by a guest")
 
     def opened(export: dict[str, Any], user: str) -> dict[str, Any]:
-        assert let_in[user] == INITIATOR
-        assert export == {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn:lvm1.{user}", "lun": 0}
+        key = user.removeprefix("volume-")
+        assert let_in[key] == INITIATOR
+        assert export == {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn:lvm1.{key}", "lun": 0}
         return {"driver": "file", "filename": str(content)}
 
     monkeypatch.setattr(fill, "opened", opened)
