@@ -105,7 +105,20 @@ MACHINE = [
 ]
 # One with hardly anything on it carries a repository of its own, of these and what they need.
 KERNEL = ["linux-image-cloud-amd64"]
-CARRIED = sorted({*MACHINE, "ceph-common", "glusterfs-client", "python3-rados", "python3-rbd", "rpcbind"} - {*KERNEL})
+CLIENTS = ["ceph-common", "glusterfs-client", "python3-rados", "python3-rbd", "rpcbind"]
+COMPUTING = [
+    "genisoimage",
+    "libvirt-clients",
+    "libvirt-daemon-driver-qemu",
+    "libvirt-daemon-system",
+    "openvswitch-switch",
+    "ovmf",
+    "ovn-host",
+    "python3-libvirt",
+    "python3-lxml",
+    "qemu-system-x86",
+]
+CARRIED = sorted({*MACHINE, *CLIENTS, *COMPUTING} - {*KERNEL})
 FLAVORS = {"full": BASE + SERVICES, "bare": BASE, "machine": BASE + MACHINE, "baremachine": BASE + KERNEL}
 CONTAINERS = ("bare", "full")
 MACHINES = {"full": "machine", "bare": "baremachine"}  # the machines of a lab with that flavor of containers
