@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 
 from tests.functional.conductor.world import FIGURES
-from tests.functional.instances.conftest import Played
+from tests.functional.instances.conftest import LAB, Played
 from tests.functional.volume import cloud as clouds
 from tests.functional.volume.cloud import Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
+LONG = pytest.mark.skipif(FIGURES < 2, reason="the same operations have tests of hosts: AGENTLESS_FIGURES=2")
 BOOT = {"flavor": "none", "image": "tiny", "networks": ["front"]}
 
 
@@ -111,6 +113,71 @@ def test_the_life_of_volumes(clean: Site) -> None:
     gone(cloud, "other")
     assert cloud.left_over() == {}
     assert cloud.volumes() == {"data": "available", "more": "available"}
+
+
+@LONG
+def test_two_guests_share_a_volume(clean: Site) -> None:
+    """On two hosts, each let in by its own name; each reads what the other wrote, and one may leave."""
+    cloud = clean
+    volume(cloud, "both", multiattach=True)
+    volume(cloud, "alone")
+    one = had(cloud, name="one", volumes=["both", "alone"], host="k1", **BOOT)
+    two = had(cloud, name="two", volumes=["both"], host="k2", **BOOT)
+    key = by_name(two)["both"]
+    assert cloud.let_in()[key] == sorted(cloud.initiator(host) for host in ("k1", "k2"))
+    refused = cloud.instance(name="two", image="tiny", volumes=["both", "alone"])
+    assert (refused.last["error"], "alone" in refused.last["msg"]) == ("InUse", True)
+    for guest in (one, two):
+        text = cloud.host(guest["compute_host"], f"virsh dumpxml {guest['id']}")
+        assert text.count("<shareable/>") == 1
+        cloud.ready(guest)
+    disk = f"d=/dev/$(basename $(dirname $(grep -l {key[:20]} /sys/block/*/serial)))"
+    write = f"{disk}; echo {{0}} | dd of=$d bs=512 seek={{1}} conv=sync,fsync 2>/dev/null"
+    read = f"{disk}; echo 3 > /proc/sys/vm/drop_caches; dd if=$d bs=512 skip={{0}} count=1 2>/dev/null | head -c 4"
+    for word, place, writer, reader in (("abcd", 8, one, two), ("efgh", 8, two, one), ("ijkl", 16, one, two)):
+        cloud.guest(writer, write.format(word, place))
+        assert word in cloud.guest(reader, read.format(place))
+    had(cloud, name="two", volumes=[])
+    assert cloud.let_in()[key] == [cloud.initiator("k1")]
+    cloud.guest(one, write.format("mnop", 8))
+    assert "mnop" in cloud.guest(one, read.format(8))
+    assert cloud.volumes() == {"alone": "in-use", "both": "in-use"}
+
+
+@LONG
+def test_another_type_and_a_host_that_was_restarted(clean: Site) -> None:
+    """A guest that runs gets the limits of its volume's new type; the next start, after a power cut, all of it."""
+    cloud = clean
+    volume(cloud, "data")
+    web = had(cloud, name="web", volumes=["data"], host="k2", **BOOT)
+    cloud.ready(web)
+    (device,) = [row["device"] for row in web["volumes"]]
+    cloud.guest(web, f"echo kept-data | dd of=/dev/{device} bs=512 conv=sync,fsync 2>/dev/null")
+    kind = {"name": "quick", "backend": "lvm1", "qos": {"total_iops_sec": 700, "total_iops_sec_max": 900}}
+    turn = {"agentless.cloud.volume": {"name": "data", "volume_type": "quick"}}
+    played = cloud.tasks({"agentless.cloud.volume_type": kind}, turn, turn)
+    assert [result["changed"] for result in played.results] == [True, True, False], played.output
+    limits = f"virsh blkdeviotune {web['id']} {device}"
+    assert "total_iops_sec : 700" in cloud.host("k2", limits)
+    kind["qos"] = {"total_bytes_sec": 1 << 26, "cache": "directsync", "iothread": 1}
+    assert cloud.tasks({"agentless.cloud.volume_type": kind}).returncode == 0
+    assert "total_iops_sec : 700" in cloud.host("k2", limits), "guests that run keep what they have"
+
+    for verb in ("kill", "start"):
+        subprocess.run([LAB, verb, cloud.name, "k2"], check=True, capture_output=True)
+    assert [row.split()[-1] for row in cloud.host("k2", "virsh -q secret-list").splitlines()] == list(
+        by_name(web).values()
+    )
+    assert [cloud.instance(name="web", image="tiny").last["changed"] for _turn in range(2)] == [True, False]
+    text = cloud.host("k2", f"virsh dumpxml {web['id']}")
+    assert "cache='directsync'" in text
+    assert text.count("iothread='1'") == 1
+    said = cloud.host("k2", limits)
+    assert ("total_iops_sec : 0" in said, f"total_bytes_sec: {1 << 26}" in said) == (True, True)
+    cloud.ready(web)
+    assert "kept-data" in cloud.guest(web, f"head -c 9 /dev/{device}")
+    gone(cloud, "web")
+    assert cloud.left_over() == {}
 
 
 def test_two_ask_for_one_volume_at_the_same_moment(clean: Site) -> None:
