@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The budget: which stages there are, what each is expected to take, and how much of what is counted each may use.
+
+``tests/budget.yml`` holds all of it, so that growth is a change of that file.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+KINDS = ("ssh", "module", "site", "guest", "host", "machine")
+
+
+class BudgetError(Exception):
+    """The budget file is wrong; the message says where."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    :param title: what people read.
+    :param run: the shell function of ``scripts/_stages`` with its arguments.
+    :param limit: seconds after which the stage is stopped.
+    :param seconds: wall time on the machine on which the figures were taken, beside one other lane.
+    :param cpu: CPU seconds there, of the controller and of the test hosts.
+    :param group: stages of one group share test hosts: they run one at a time, in the order of the file.
+    :param long: the stage may be left out where time is short.
+    :param counts: the ceiling of each kind that is counted; a kind that is not named may not occur. None
+        where nobody asks.
+    """
+
+    name: str
+    title: str
+    run: tuple[str, ...]
+    limit: int
+    seconds: float = 0
+    cpu: float = 0
+    group: str = ""
+    long: bool = False
+    counts: Mapping[str, int] | None = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The whole file.
+
+    :param yardstick: seconds that the fixed piece of work takes on the machine on which the figures were taken.
+    :param lanes: how many stages run beside each other.
+    """
+
+    yardstick: float
+    lanes: int
+    stages: tuple[Stage, ...]
+
+    def named(self, names: Iterable[str]) -> tuple[Stage, ...]:
+        """Return the stages of these names in the order of the file.
+
+        :raises BudgetError: when a name is not in the file.
+        """
+        wanted = set(names)
+        unknown = sorted(wanted - {stage.name for stage in self.stages})
+        if unknown:
+            raise BudgetError(f"no stage is called {', '.join(unknown)}; see tests/budget.yml")
+        return tuple(stage for stage in self.stages if stage.name in wanted)
+
+
+def load(path: Path) -> Budget:
+    """Read the budget.
+
+    :raises BudgetError: when the file says what cannot be meant.
+    """
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    stages = tuple(_stage(name, about) for name, about in content["stages"].items())
+    return Budget(float(content["yardstick"]), int(content["lanes"]), stages)
+
+
+def _stage(name: str, about: Mapping[str, Any]) -> Stage:
+    known = {each.name for each in fields(Stage)} - {"name"}
+    unknown = sorted(set(about) - known)
+    if unknown:
+        raise BudgetError(f"stage {name}: unknown keys {', '.join(unknown)}")
+    missing = sorted({"title", "run", "limit"} - set(about))
+    if missing:
+        raise BudgetError(f"stage {name}: missing keys {', '.join(missing)}")
+    counts = dict(about.get("counts") or {})
+    if set(counts) - set(KINDS):
+        raise BudgetError(f"stage {name}: counts are {', '.join(KINDS)}, not {', '.join(sorted(set(counts)))}")
+    return Stage(name, **{**about, "run": tuple(map(str, about["run"])), "counts": counts})
+
+
+def following(queue: Sequence[Stage], busy: Collection[str]) -> Stage | None:
+    """Return the stage that a free lane takes: the first one whose group is not at work; None when it has to wait."""
+    return next((stage for stage in queue if not stage.group or stage.group not in busy), None)
+
+
+def ends(stages: Sequence[Stage], *, factor: float, busy: Sequence[float]) -> float:
+    """Return after how many seconds the last of these stages ends, when each lane takes the next as it becomes free.
+
+    :param factor: how many times slower than the budget's machine this one is.
+    :param busy: for each lane the seconds for which it is still taken.
+    """
+    queue = list(stages)
+    running = [(until, place, "") for place, until in enumerate(busy)]
+    heapq.heapify(running)
+    last = max(busy)
+    while queue:
+        now, lane, _group = heapq.heappop(running)
+        stage = following(queue, {group for until, _lane, group in running if group and until > now})
+        if stage is None:  # what the other lanes do now has to end first
+            heapq.heappush(running, (min(until for until, _lane, _group in running if until > now), lane, ""))
+            continue
+        queue.remove(stage)
+        last = max(last, now + stage.seconds * factor)
+        heapq.heappush(running, (now + stage.seconds * factor, lane, stage.group))
+    return last
+
+
+def fitting(
+    stages: Sequence[Stage], *, factor: float, busy: Sequence[float], room: float
+) -> tuple[list[Stage], list[Stage]]:
+    """Split stages into those to run and those to leave out, so that all end within the room.
+
+    Long stages go, the last of the file first; when that is not enough, the others are run all the same.
+
+    :param room: seconds.
+    """
+    kept = list(stages)
+    left: list[Stage] = []
+    while ends(kept, factor=factor, busy=busy) > room:
+        long = next((stage for stage in reversed(kept) if stage.long), None)
+        if long is None:
+            break
+        kept.remove(long)
+        left.insert(0, long)
+    return kept, left
