@@ -4,8 +4,10 @@
 
 """Whether a guest really runs under KVM here, found by running one.
 
-``/dev/kvm`` being there says little: some machines have it and cannot run a 64-bit guest. So a guest of one boot sector
-goes to 64-bit mode and ends qemu with an exit status that only it can give.
+``/dev/kvm`` being there says little: some machines have it and cannot run a 64-bit guest, and where KVM is nested in
+software, it may lack instructions that boot loaders use. So a guest of one boot sector does what they do: it returns
+from an interrupt in 32-bit mode without paging, and goes to 64-bit mode. Then it ends qemu with an exit status that
+only it can give.
 """
 
 from __future__ import annotations
@@ -32,13 +34,19 @@ _CODE = bytes.fromhex(
     "66c706002003300000"
     "66c706003083000000"  # one page of 2 MiB, mapped to itself
     "0f20e00c200f22e0"  # cr4: physical address extension
-    "66b9800000c00f3280cc010f30"  # the long mode bit
-    "0f0116787c"  # load the descriptor table below
-    "0f20c0660d010000800f22c0"  # cr0: paging and protection
-    "ea607c0800"  # into the 64-bit segment
+    "0f0116b07c"  # load the descriptor table below
+    "0f20c00c010f22c0"  # cr0: protection
+    "66ea527c00001000"  # into the 32-bit segment
+    "66b818008ed88ed0bc007c0000"  # its data, and a stack
+    "9c0e68677c0000cf"  # return as from an interrupt
+    "b9800000c00f3280cc010f30"  # the long mode bit
+    "0f20c00d000000800f22c0"  # cr0: paging
+    "ea857c00000800"  # into the 64-bit segment
     "b02ae6f4f4ebfd"  # out 0xf4, 0x2a; halt for ever
-    "900000000000000000ffff0000009aaf00"  # descriptors: none, 64-bit code
-    "0f00687c0000"  # and the table of them
+    "90909090"
+    "0000000000000000ffff0000009aaf00"  # descriptors: none, 64-bit code,
+    "ffff0000009acf00ffff00000092cf00"  # 32-bit code and its data
+    "1f00907c0000"  # and the table of them
 )
 SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 DISK_SIZE = 8 << 20  # firmware does not boot from a disk of less than one cylinder

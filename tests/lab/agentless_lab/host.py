@@ -15,13 +15,13 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentless_lab import cgroups, machine, network
+from agentless_lab import cgroups, kvm, machine, network
 from agentless_lab.machine import Machine
 from agentless_lab.recipe import REPOSITORY
 from agentless_lab.system import LabError, run, write
 
 PATIENCE = 30.0  # seconds for the greeting of an SSH server that took the call
-DEVICES = ("/dev/net/tun", "/dev/kvm", "/dev/vhost-net", "/dev/fuse")
+DEVICES = ("/dev/net/tun", "/dev/vhost-net", "/dev/fuse")  # and the one of KVM, where guests boot under it
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
         "--console=pipe",
         f"--bind-ro={pool}:{REPOSITORY}",
     ]
-    argv += [f"--bind={_node(host, device)}:{device}" for device in DEVICES if os.path.exists(device)]
+    devices = [*DEVICES, os.fspath(kvm.DEVICE)] if kvm.works() else DEVICES
+    argv += [f"--bind={_node(host, device)}:{device}" for device in devices if os.path.exists(device)]
     spec = {
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
         "overlay": f"lowerdir={tree},upperdir={host.upper},workdir={host.directory / 'work'}",
