@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = list(lanes.results.values())
     for line in summary.lines(found, lanes.left_out, seconds=time.monotonic() - begun, factor=lanes.slower()):
         print(line)
+    if logs:
+        (Path(logs) / "figures.yml").write_text(summary.figures(found), encoding="utf-8")
     return 0 if all(result.good() for result in found) and any(result.number("passed") for result in found) else 1
 
 

@@ -162,7 +162,10 @@ class Lanes:
         self._judge(result)
         result.code = process.returncode
         if self.logs:
-            shutil.copyfile(log, self.logs / log.name)
+            self.logs.mkdir(parents=True, exist_ok=True)
+            for left in (log, self.work / "reports" / f"{stage.name}.xml"):
+                if left.exists():
+                    shutil.copyfile(left, self.logs / left.name)
 
     def _judge(self, result: Result) -> None:
         """Note what is wrong beside the exit code."""

@@ -58,6 +58,16 @@ def table(found: Sequence[Result]) -> Iterator[str]:
         )
 
 
+def figures(found: Sequence[Result]) -> str:
+    """Return what was seen in the form of ``tests/budget.yml``, for whoever writes it anew."""
+    text = ""
+    for result in found:
+        counts = ", ".join(f"{kind}: {result.counts[kind]}" for kind in KINDS if result.counts[kind])
+        text += f"{result.stage.name}:\n    seconds: {result.seconds:.0f}\n    cpu: {result.cpu:.0f}\n"
+        text += f"    counts: {{{counts}}}\n" if counts else ""
+    return text
+
+
 def _skips(skipped: Sequence[Case]) -> Iterator[str]:
     reasons = Counter((case.test.partition("[")[0], case.reason) for case in skipped)
     for (test, reason), number in sorted(reasons.items()):
