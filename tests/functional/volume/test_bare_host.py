@@ -112,7 +112,7 @@ def becomes_storage(inventory: Path, place: Path, backends: list[dict[str, Any]]
 
 
 def test_a_container_becomes_a_client_of_clusters(tmp_path: Path) -> None:
-    """And lets in clients alone, by the rules of a host with targets and exports: those need a machine, rules do not."""
+    """And lets in clients alone by the rules of a host with targets and exports, which need a machine; rules do not."""
     with bare({}, "client", "stranger") as inventory:
         becomes_storage(inventory, tmp_path, CLUSTERS, OF_CLUSTERS)
         listen = f"l = [socket.create_server(('', port)) for port in {PORTS[1:]}]"
