@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from agentless_lab import cache, cgroups, guest, lab, machine, network, rootfs  # noqa: E402
+from agentless_lab import cache, cgroups, counting, guest, lab, machine, network, qemu, rootfs, uml  # noqa: E402
+from agentless_lab.host import wait  # noqa: E402
 from agentless_lab.system import LabError, state_root, write  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
+LONG = pytest.mark.skipif(
+    float(os.environ.get("AGENTLESS_FIGURES", "1")) < 2, reason="minutes where it is emulated: AGENTLESS_FIGURES=2"
+)
 
 
 def call(*words: str) -> str:
@@ -157,19 +162,21 @@ def test_down_after_up_was_killed_half_way() -> None:
 
 
 @pytest.mark.lab
-def test_a_machine_that_died_starts_again_with_its_disks_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("kind", [None, pytest.param(machine.QEMU, marks=LONG)])
+def test_a_machine_that_died_starts_again_with_its_disks_and_leaves_nothing(kind: str | None) -> None:
     name = f"{NAME}-machine"
     modules = ("dm-thin-pool", "iscsi_target_mod", "nfsd", "target_core_file", "target_core_iblock")
     words = ["up", "--name", name, "--hosts", "a", "--machine", "m", "--disk", "m=64M", "--disk", "m=1G"]
+    words += ["--machine-kind", kind] if kind else []
     try:
         found = json.loads(call(*words, "--group", "storage=m", "--json"))
-        assert [host["machine"] in (machine.KVM, machine.EMULATED) for host in found["hosts"]] == [False, True]
+        assert [host["machine"] in machine.ASKED for host in found["hosts"]] == [False, True]
         assert call("exec", name, "m", "--", "lsblk --bytes --noheadings --output SIZE /dev/vdb /dev/vdc").split() == [
             str(64 * 1024**2),
             str(1024**3),
         ]
         call("exec", name, "m", "--", " && ".join(f"modprobe {module}" for module in modules))
-        call("exec", name, "a", "--", "ping -c 1 m")
+        call("exec", name, "a", "--", "ping -c 1 m && ping -6 -c 1 m")
         call("exec", name, "m", "--", "echo kept > /root/note; sync; echo kept | dd of=/dev/vdb conv=fsync")
         call("kill", name, "m")
         ports = Path("/sys/class/net", found["bridge"], "brif")
@@ -181,6 +188,71 @@ def test_a_machine_that_died_starts_again_with_its_disks_and_leaves_nothing() ->
     finally:
         call("down", "--name", name)
     assert traces(name) == []
+
+
+@pytest.mark.lab
+def test_a_machine_survives_power_cuts_and_the_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it wrote with fsync is there after five cuts, in its file system and on its disk; and all is counted."""
+    name = f"{NAME}-cuts"
+    monkeypatch.setenv(counting.VARIABLE, str(tmp_path / "counts"))
+    group = cgroups.name(name, "m")
+    try:
+        call("up", "--name", name, "--machine", "m", "--disk", "m=64M", "--json")
+        for turn in range(5):
+            note = f"echo {turn} >> /root/notes; sync /root/notes"
+            call("exec", name, "m", "--", f"{note}; echo {turn} | dd of=/dev/vdb bs=512 seek={turn} conv=sync,fsync")
+            call("kill", name, "m")
+            assert cgroups.processes(group) == set()
+            call("start", name, "m")
+        kept = "tr -d '\\n' < /root/notes; head -c 2560 /dev/vdb | tr -d '\\n\\0'"
+        assert call("exec", name, "m", "--", kept).strip() == "0123401234"
+        assert call("exec", name, "m", "--", "systemctl is-system-running --wait").strip() == "running"
+        call("exec", name, "m", "--", "systemctl --no-block poweroff")
+        deadline = time.monotonic() + 60
+        while cgroups.processes(group):
+            assert time.monotonic() < deadline, "it is still on"
+            time.sleep(0.2)
+        call("start", name, "m")
+        assert call("exec", name, "m", "--", kept).strip() == "0123401234"
+    finally:
+        call("down", "--name", name)
+    assert traces(name) == []
+    told = [line.split() for line in (tmp_path / "counts").read_text().splitlines()]
+    assert [what for what, _number in told] == ["machine", *["cpu_ms", "machine"] * 6, "cpu_ms"]
+    assert all(int(number) > 0 for _what, number in told)
+
+
+@pytest.mark.lab
+def test_guests_and_hosts_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(counting.VARIABLE, str(tmp_path / "counts"))
+    name = f"{NAME}-counts"
+    started = "mkdir -p /var/log/libvirt/qemu; echo starting up libvirt version: 9 >> /var/log/libvirt/qemu/x.log"
+    try:
+        call("up", "--name", name, "--hosts", "a,b")
+        for _turn in range(2):
+            call("exec", name, "a", "--", started)
+        call("kill", name, "a")
+    finally:
+        call("down", "--name", name)
+    told = [line.split() for line in (tmp_path / "counts").read_text().splitlines()]
+    assert [what for what, _number in told] == ["host", "host", "cpu_ms", "cpu_ms", "guest"]
+    assert told[-1] == ["guest", "2"]
+
+
+@pytest.mark.lab
+def test_waiting_for_a_host_costs_next_to_nothing() -> None:
+    """One that never answers: a container that boots into nothing."""
+    name = f"{NAME}-wait"
+    try:
+        call("up", "--name", name, "--hosts", "a")
+        call("exec", name, "a", "--", "systemctl stop ssh.socket ssh.service")
+        one = lab.find(name, "a")
+        began = time.process_time()
+        with pytest.raises(LabError, match="does not answer"):
+            wait(one, timeout=5)
+        assert time.process_time() - began < 0.25
+    finally:
+        call("down", "--name", name)
 
 
 @pytest.mark.lab
@@ -202,7 +274,20 @@ def test_down_after_up_of_a_machine_was_killed_half_way() -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize(("accelerator", "want"), [(machine.EMULATED, True), ("none", False)])
 def test_an_accelerator_works_when_a_guest_starts_by_it(accelerator: str, want: bool) -> None:
-    assert machine.starts(accelerator, machine.image(), timeout=120) is want
+    assert qemu.starts(accelerator, machine.image(), memory=machine.MEMORY, timeout=120) is want
+
+
+@pytest.mark.lab
+def test_user_mode_linux_works_when_a_program_ends_well_in_it(tmp_path: Path) -> None:
+    """Not when its kernel comes up alone; and whatever is tried leaves the image as it was."""
+    kept = machine.image()
+    before = os.stat(kept / "disk.raw")
+    assert uml.starts(kept)
+    assert os.stat(kept / "disk.raw").st_mtime_ns == before.st_mtime_ns
+    for name in (uml.PROGRAM, uml.SHIM):
+        (tmp_path / name).symlink_to(kept / name)
+    (tmp_path / "disk.raw").write_bytes(b"\0" * 2**20)
+    assert not uml.starts(tmp_path)
 
 
 @pytest.mark.lab

@@ -114,12 +114,18 @@ def test_what_is_mounted_counts_wherever_its_lab_is_kept(place: Path) -> None:
     assert left(place) == "ac"
 
 
-def test_what_a_machine_was_started_with_counts_wherever_its_lab_is_kept(place: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["qemu-system-x86_64", "-kernel", "machine-aaaaaaaaaaaaaaaa/vmlinuz"],
+        ["machine-aaaaaaaaaaaaaaaa/linux", "mem=64M"],
+    ],
+)
+def test_what_a_machine_was_started_with_counts_wherever_its_lab_is_kept(place: Path, words: list[str]) -> None:
     for letter in "ab":
         (place / name("machine-", letter)).mkdir()
         age(place / name("machine-", letter), 90)
     (cache.PROC / "7").mkdir(parents=True)
-    words = ["qemu-system-x86_64", "-kernel", str(place / name("machine-", "a") / "vmlinuz")]
     (cache.PROC / "7" / "cmdline").write_bytes("\0".join(words).encode())
     cache.prune("machine", [], kept=0)
     assert left(place, "machine-") == "a"

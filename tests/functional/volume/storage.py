@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 from agentless_lab import lab
+from agentless_lab import machine as machines
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 from tests.functional.compute import machine
+from tests.functional.conductor.world import FIGURES
 from tests.functional.volume import direct
 
 INITIATOR = "iqn.2026-01.cloud.agentless:one"
@@ -118,14 +120,16 @@ class Storage(direct.Site):
 
 @contextlib.contextmanager
 def storage() -> Iterator[Storage]:
-    """The machine and its client."""
+    """The machine and its client. In a long run it has the distribution's own kernel, unless another is asked for."""
     try:
         require(PREREQUISITES)
     except LabError as error:
         pytest.skip(str(error))
     name = f"storage{os.getpid()}"
     try:
-        lab.up(lab.Plan(name=name, hosts=("c1", "vol1"), machines={"vol1": ("3G", "3G")}), timeout=180)
+        kind = machines.QEMU if FIGURES > 1 and not os.environ.get(machines.VARIABLE) else None
+        plan = lab.Plan(name=name, hosts=("c1", "vol1"), machines={"vol1": ("3G", "3G")}, machine_kind=kind)
+        lab.up(plan, timeout=180)
         made = Storage(name)
         made.prepare()
         yield made

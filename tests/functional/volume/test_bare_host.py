@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-from agentless_lab import lab
+from agentless_lab import lab, machine
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 from tests.functional.conductor.world import FIGURES
@@ -38,19 +38,27 @@ OWN = [
 ]
 OF_CLUSTERS = ["glusterfs", "nft", "qemu-img", "rados"]
 OF_OWN = ["exportfs", "lvs", "targetcli", "thin_check"]
+PORTS = [22, 2049, 3260, 20048]
 RECAP = re.compile(r"vol1 +: ok=(\d+) +changed=(\d+) +unreachable=0 +failed=0 ")
 
 
 @contextlib.contextmanager
-def bare(disks: dict[str, tuple[str, ...]]) -> Iterator[Path]:
-    """The inventory of a host, which is a machine where it has disks."""
+def bare(disks: dict[str, tuple[str, ...]], *others: str) -> Iterator[Path]:
+    """The inventory of a host, which is a machine with the distribution's own kernel where it has disks."""
     try:
         require(PREREQUISITES)
     except LabError as error:
         pytest.skip(str(error))
     name = f"bare{os.getpid()}"
     try:
-        yield lab.up(lab.Plan(name=name, hosts=("vol1",), flavor="bare", machines=disks), timeout=120)
+        plan = lab.Plan(
+            name=name,
+            hosts=("vol1", *others),
+            flavor="bare",
+            machines=disks,
+            machine_kind=machine.QEMU if disks else None,
+        )
+        yield lab.up(plan, timeout=120)
     finally:
         lab.down(name)
 
@@ -59,7 +67,12 @@ def run(inventory: Path, place: Path, backends: list[dict[str, Any]]) -> tuple[i
     """How many tasks of the roles changed something, and what was said."""
     roles = [{"role": f"agentless.cloud.{name}"} for name in ("common", "ca", "volume")]
     settings = {"volume_backends": backends, "volume_more_clients": ["10.213.255.1", "10.213.255.2"]}
-    play = {"hosts": "vol1", "gather_facts": True, "vars": settings, "roles": roles}
+    return played(inventory, place, {"vars": settings, "roles": roles})
+
+
+def played(inventory: Path, place: Path, what: dict[str, Any]) -> tuple[int, str]:
+    """The same of whatever is to be done on the host."""
+    play = {"hosts": "vol1", "gather_facts": True, **what}
     (place / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(place / "play.yml")]
     environment = {
@@ -77,8 +90,8 @@ def run(inventory: Path, place: Path, backends: list[dict[str, Any]]) -> tuple[i
     return int(recap[2]), done.stdout
 
 
-def shell(inventory: Path, line: str) -> str:
-    command = [*lab.ssh(lab.find(inventory.parent.name, "vol1")), line]
+def shell(inventory: Path, line: str, host: str = "vol1") -> str:
+    command = [*lab.ssh(lab.find(inventory.parent.name, host)), line]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -99,8 +112,28 @@ def becomes_storage(inventory: Path, place: Path, backends: list[dict[str, Any]]
 
 
 def test_a_container_becomes_a_client_of_clusters(tmp_path: Path) -> None:
-    with bare({}) as inventory:
+    """And lets in clients alone by the rules of a host with targets and exports, which need a machine; rules do not."""
+    with bare({}, "client", "stranger") as inventory:
         becomes_storage(inventory, tmp_path, CLUSTERS, OF_CLUSTERS)
+        listen = f"l = [socket.create_server(('', port)) for port in {PORTS[1:]}]"
+        server = f"import socket, time; {listen}; time.sleep(600)"
+        shell(inventory, f'nohup python3 -c "{server}" >/dev/null 2>&1 & sleep 1')
+        assert reached(inventory) == {"client": PORTS, "stranger": PORTS}
+        client = lab.find(inventory.parent.name, "client")
+        rules = {"name": "agentless.cloud.volume", "tasks_from": "firewall"}
+        settings = {"volume_backends": OWN, "volume_more_clients": [client.address]}
+        changed, said = played(
+            inventory, tmp_path, {"vars": settings, "tasks": [{"ansible.builtin.include_role": rules}]}
+        )
+        assert changed > 0, said
+        assert reached(inventory) == {"client": PORTS, "stranger": [22]}
+
+
+def reached(inventory: Path) -> dict[str, list[int]]:
+    """On which ports each of the others gets an answer from the host."""
+    call = 'timeout 3 bash -c "</dev/tcp/vol1/$port" 2>/dev/null && echo $port'
+    line = f"for port in {' '.join(map(str, PORTS))}; do {call}; done; true"
+    return {each: [int(port) for port in shell(inventory, line, each).split()] for each in ("client", "stranger")}
 
 
 @pytest.mark.skipif(FIGURES < 2, reason="packages take minutes under emulation: AGENTLESS_FIGURES=2")

@@ -50,7 +50,7 @@ class Site(clouds.Site):
         words += [word for name, value in variables.items() for word in ("--var", f"{MACHINE}:{name}={value}")]
         command = [LAB, "up", "--name", self.name, "--flavor", "bare", "--hosts", "ctl", "--machine", MACHINE]
         done = subprocess.run(
-            [*command, "--disk", f"{MACHINE}=4G", "--timeout", "120", *words],
+            [*command, "--machine-kind", "qemu", "--disk", f"{MACHINE}=4G", "--timeout", "120", *words],
             check=True,
             capture_output=True,
             text=True,

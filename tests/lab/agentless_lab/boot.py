@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Become one test host: join its control groups, mount its disk, turn into systemd-nspawn, or QEMU for a machine.
+"""Become one test host: join its control groups, mount its disk, turn into systemd-nspawn, or a machine's program.
 
 A container's runs under `unshare --mount`, so the mount belongs to this process and its children only and goes with
 them, however they end. So does a machine's cable, which lasts as long as somebody has it open.
@@ -16,14 +16,21 @@ import subprocess
 import sys
 from typing import Any
 
-TUNSETIFF = 0x400454CA  # linux/if_tun.h, as the flags: a tap, frames bare but for virtio's header
-TAP = 0x0002 | 0x1000 | 0x4000
+TUNSETIFF = 0x400454CA  # linux/if_tun.h, as the flags: a tap, no header of its own, virtio's header
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+# By what is plugged in: how the cable is opened and what is on it. User-Mode Linux reads until it is told that there is
+# nothing, and takes frames without any header.
+CABLES = {
+    "qemu": (os.O_RDWR, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR),
+    "uml": (os.O_RDWR | os.O_NONBLOCK, IFF_TAP | IFF_NO_PI),
+}
 
 
 def plug(tap: dict[str, Any]) -> None:
     """Make a cable into a bridge and leave it open under a descriptor that the next program inherits."""
-    opened = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(opened, TUNSETIFF, struct.pack("16sH22x", tap["name"].encode(), TAP))
+    way, flags = CABLES[tap["cable"]]
+    opened = os.open("/dev/net/tun", way)
+    fcntl.ioctl(opened, TUNSETIFF, struct.pack("16sH22x", tap["name"].encode(), flags))
     subprocess.run(["ip", "link", "set", tap["name"], "master", tap["bridge"], "up"], check=True)
     os.dup2(opened, tap["descriptor"])
 
@@ -39,7 +46,9 @@ def main() -> None:
         subprocess.run(["mount", "-t", "overlay", "agentless-lab", "-o", spec["overlay"], spec["root"]], check=True)
     if spec["tap"]:
         plug(spec["tap"])
-    os.execvp(spec["argv"][0], spec["argv"])
+    if spec["processor"] is not None:
+        os.sched_setaffinity(0, {spec["processor"]})
+    os.execvpe(spec["argv"][0], spec["argv"], {**os.environ, **spec["environment"]})
 
 
 if __name__ == "__main__":

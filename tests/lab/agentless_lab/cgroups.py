@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
+from agentless_lab import counting
 from agentless_lab.system import LabError, mark
 
 
@@ -63,19 +67,57 @@ def processes(group: str) -> set[int]:
 def destroy(group: str, *, timeout: float = 20.0) -> None:
     """End every process of a group and remove the group; nothing happens when it is not there."""
     deadline = time.monotonic() + timeout
+    pause, counted = 0.005, not counting.wanted()
     while True:
         alive = processes(group)
-        for pid in alive:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        _kill(alive)
+        if not alive and not counted:
+            counting.count("cpu_ms", counting.processor_time(group, hierarchies()))
+            counted = True
         left = [top / group for top in hierarchies() if not _remove(top / group)]
         if not alive and not left:
             return
         if time.monotonic() > deadline:
             raise LabError(f"control group {group} does not go away: processes {sorted(alive)}, directories {left}")
-        time.sleep(0.02)
+        if not alive:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
+
+
+def _kill(pids: Collection[int]) -> None:
+    """Kill processes and sleep until they have ended; whoever is born meanwhile is the caller's."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError), Watch(pid) as watch:
+            watch.wait(1)
+
+
+class Watch:
+    """A process that is looked at without asking again and again."""
+
+    def __init__(self, pid: int) -> None:
+        self._descriptor = os.pidfd_open(pid)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._descriptor)
+
+    def wait(self, seconds: float, beside: int | None = None, events: int = select.POLLIN) -> bool:
+        """Sleep until the process has ended, something else comes true, or the time is over; say whether it lives."""
+        if beside is not None:
+            self._poll.register(beside, events)
+        try:
+            ready = [descriptor for descriptor, _event in self._poll.poll(max(0.0, seconds) * 1000)]
+        finally:
+            if beside is not None:
+                self._poll.unregister(beside)
+        return self._descriptor not in ready
 
 
 def _remove(top: Path) -> bool:

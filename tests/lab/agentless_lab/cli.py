@@ -35,6 +35,7 @@ def _up(options: argparse.Namespace) -> None:
         name=options.name,
         hosts=(*(word for word in options.hosts.split(",") if word), *options.machine),
         machines=_machines(options.machine, options.disk),
+        machine_kind=options.machine_kind,
         flavor=options.flavor,
         groups=_groups(options.group),
         variables=_variables(options.var),
@@ -46,7 +47,8 @@ def _up(options: argparse.Namespace) -> None:
     print(f"lab {options.name} is up after {time.monotonic() - begun:.1f} s: {', '.join(plan.hosts)}", file=sys.stderr)
     for each in lab.hosts_of(options.name):
         if each.machine:
-            print(f"{each.name} is a machine run by {each.machine.accelerator}", file=sys.stderr)
+            where = "" if each.machine.processor is None else f", on processor {each.machine.processor}"
+            print(f"{each.name} is a machine of the kind {each.machine.kind}{where}", file=sys.stderr)
     print(path)
 
 
@@ -63,7 +65,8 @@ def _status(options: argparse.Namespace) -> None:
     for each in found:
         print(f"{each['name']}: {each['state']}")
         for one in each["hosts"]:
-            print(f"  {one['name']:<16} {one['address']:<15} {'running' if one['running'] else 'off'}")
+            state = "running" if one["running"] else "off"
+            print(f"  {one['name']:<16} {one['address']:<15} {state:<8} {one['machine'] or ''}".rstrip())
 
 
 def _exec(options: argparse.Namespace) -> int:
@@ -166,6 +169,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--machine", action="append", default=[], metavar="D", help="a whole machine with its own kernel")
     up.add_argument(
         "--disk", action="append", default=[], metavar="D=4G", help="a data disk of a machine: /dev/vdb, ..."
+    )
+    up.add_argument(
+        "--machine-kind",
+        choices=machine.ASKED,
+        help=f"what machines are run by (default: {machine.VARIABLE}, else the quickest that works)",
     )
     up.add_argument("--flavor", choices=recipe.CONTAINERS, default="full")
     up.add_argument("--group", action="append", default=[], metavar="GROUP=A,B")

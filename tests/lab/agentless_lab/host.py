@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import shutil
 import socket
 import stat
@@ -14,13 +16,15 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from agentless_lab import cgroups, kvm, machine, network
+from agentless_lab import cgroups, counting, kvm, machine, network
 from agentless_lab.machine import Machine
 from agentless_lab.recipe import REPOSITORY
 from agentless_lab.system import LabError, run, write
 
 PATIENCE = 30.0  # seconds for the greeting of an SSH server that took the call
+SHORTEST, GROWTH, LONGEST = 0.05, 1.2, 0.5  # seconds between two calls, which become rarer
 DEVICES = ("/dev/net/tun", "/dev/vhost-net", "/dev/fuse")  # and the one of KVM, where guests boot under it
 
 
@@ -79,13 +83,12 @@ def prepare(host: Host, *, hosts_file: str, authorized_key: str) -> str:
     return " ".join(key.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
 
 
-def start(host: Host, *, tree: Path, pool: Path) -> None:
-    """Boot a host; it goes on without us, and `stop` finds it by its control group."""
+def start(host: Host, *, tree: Path, pool: Path) -> int | None:
+    """Boot a host and return its process, or nothing where it ran; `stop` finds it by its control group."""
     if host.machine:
-        machine.start(host, host.machine)
-        return
+        return machine.start(host, host.machine)
     if host.running():
-        return
+        return None
     cgroups.destroy(host.group)
     root = host.directory / "root"
     label = f"agl{host.number}-{host.index}"
@@ -111,16 +114,19 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
     ]
     devices = [*DEVICES, os.fspath(kvm.DEVICE)] if kvm.works() else DEVICES
     argv += [f"--bind={_node(host, device)}:{device}" for device in devices if os.path.exists(device)]
-    spec = {
+    spec: dict[str, Any] = {
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
         "overlay": f"lowerdir={tree},upperdir={host.upper},workdir={host.directory / 'work'}",
         "root": os.fspath(root),
         "tap": None,
+        "processor": None,
+        "environment": {},
         "argv": [*argv, "--boot"],
     }
     write(host.directory / "boot.json", json.dumps(spec, indent=2))
+    counting.count("host")
     with open(host.directory / "console.log", "ab") as console:
-        subprocess.Popen(
+        return subprocess.Popen(
             [
                 "unshare",
                 "--mount",
@@ -136,27 +142,56 @@ def start(host: Host, *, tree: Path, pool: Path) -> None:
             stdout=console,
             stderr=console,
             start_new_session=True,
-        )
+        ).pid
 
 
-def wait(host: Host, *, timeout: float) -> None:
-    """Return when SSH answers; say how the boot ended when it does not."""
+def wait(host: Host, *, timeout: float, process: int | None = None) -> None:
+    """Return when SSH answers; say how the boot ended when it does not.
+
+    In between it sleeps: a look at the control groups costs more than the boot of a small host when there are many.
+
+    :param process: what was started; without it the host ran already.
+    """
     deadline = time.monotonic() + timeout
-    born = time.monotonic()
-    while time.monotonic() < deadline:
+    pause = SHORTEST
+    with contextlib.ExitStack() as stack:
         try:
-            with socket.create_connection((host.address, 22), timeout=1) as connection:
-                # Who hangs up too soon and asks again keeps a slow machine busy with starting sshd.
-                connection.settimeout(PATIENCE)
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            pass
-        if time.monotonic() - born > 3 and not host.running():
-            break
-        time.sleep(0.05)
+            found = [process] if process is not None else sorted(cgroups.processes(host.group))
+            watch = stack.enter_context(cgroups.Watch(found[0]))
+        except (IndexError, ProcessLookupError):  # it has ended already
+            deadline = 0
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            if _greets(host, watch, deadline):
+                return
+            if not watch.wait(pause - (time.monotonic() - began)):
+                if not host.running():
+                    break
+                time.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST)
     log = (host.directory / "console.log").read_text(encoding="utf-8", errors="replace")
     raise LabError(f"host {host.name} does not answer on {host.address}; the end of its console:\n{log[-2000:]}")
+
+
+def _greets(host: Host, watch: cgroups.Watch, deadline: float) -> bool:
+    """Whether an SSH server takes a call and says who it is, unless the host ends before."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as calling:
+        calling.setblocking(False)
+        try:
+            calling.connect((host.address, 22))
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        if not watch.wait(min(1.0, deadline - time.monotonic()), calling.fileno(), select.POLLOUT):
+            return False
+        # Who hangs up too soon and asks again keeps a slow machine busy with starting sshd.
+        try:
+            calling.getpeername()
+            watch.wait(min(PATIENCE, deadline - time.monotonic()), calling.fileno())
+            return calling.recv(4) == b"SSH-"
+        except OSError:
+            return False
 
 
 def stop(host: Host) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentless_lab.host import Host
+from agentless_lab.machine import UML
 
 
 def ssh_options(directory: Path) -> list[str]:
@@ -48,7 +49,7 @@ def render(
     lines.append("  hosts:")
     for host in hosts:
         lines.append(f"    {host.name}:")
-        values = {"ansible_host": host.address, **variables.get(host.name, {})}
+        values = {"ansible_host": host.address, **_lacks(host), **variables.get(host.name, {})}
         lines += [f"      {name}: {json.dumps(value)}" for name, value in values.items()]
     if groups:
         lines.append("  children:")
@@ -56,3 +57,8 @@ def render(
         lines += [f"    {group}:", "      hosts:"]
         lines += [f"        {member}: {{}}" for member in members]
     return "\n".join(lines) + "\n"
+
+
+def _lacks(host: Host) -> dict[str, Any]:
+    """What roles have to leave out: Debian's kernel for User-Mode Linux has nftables for bridges alone."""
+    return {"volume_firewall": False} if host.machine and host.machine.kind == UML else {}

@@ -8,6 +8,7 @@ groups, the alias of the bridge). So `down` needs no memory of how far `up` came
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentless_lab import cgroups, host, inventory, machine, network, rootfs
+from agentless_lab import cgroups, counting, host, inventory, machine, network, rootfs, uml
 from agentless_lab.host import Host
 from agentless_lab.system import LabError, lock, run, state_root, write
 
@@ -30,6 +31,7 @@ class Plan:
     """What a lab is to be.
 
     :param machines: of the hosts those that are whole machines, with the sizes of their data disks.
+    :param machine_kind: of which kind they are, one of `machine.ASKED`; without it the quickest that works.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Plan:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     machines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    machine_kind: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot become host names, and groups or variables of hosts that are not there."""
@@ -88,10 +91,11 @@ def record(name: str) -> dict[str, Any]:
 def hosts_of(name: str) -> list[Host]:
     """The hosts of a recorded lab."""
     content = record(name)
+    processors = content.get("processors", {})
+    # Those of earlier checkouts were all of QEMU.
+    kind = content.get("machine_kind") or content.get("accelerator") or machine.EMULATED
     machines = {
-        each: machine.Machine(
-            Path(content["machine_image"]), content.get("accelerator") or machine.EMULATED, tuple(sizes)
-        )
+        each: machine.Machine(Path(content["machine_image"]), kind, tuple(sizes), processors.get(each))
         for each, sizes in content.get("machines", {}).items()
     }
     return [
@@ -119,15 +123,17 @@ def up(plan: Plan, *, timeout: float) -> Path:
     """Bring a lab up and return its inventory; one that is up already is completed, not made anew."""
     plan.check()
     tree = rootfs.build(plan.flavor)
-    kind = machine.kind(plan.flavor) if plan.machines else None
+    kind = machine.choose(plan.flavor, plan.machine_kind) if plan.machines and _new(plan.name) else None
     with lock(state_root() / ".lock") as held:
         # The inventory comes last: without it, what is there is the remains of an `up` that was killed.
-        fresh = not (directory(plan.name) / "inventory.yml").exists()
+        fresh = _new(plan.name)
         if fresh:
+            if plan.machines and kind is None:
+                raise LabError(f"lab {plan.name} was taken down meanwhile")
             _remove(plan.name)
             _record(plan, tree, kind)
         elif not _same(record(plan.name), plan):
-            raise LabError(f"lab {plan.name} is there with other hosts or another flavor: take it down first")
+            raise LabError(f"lab {plan.name} is there with other hosts or of another kind: take it down first")
         network.create(record(plan.name)["number"], plan.name, held=held)
     try:
         if fresh:
@@ -142,18 +148,25 @@ def up(plan: Plan, *, timeout: float) -> Path:
     return directory(plan.name) / "inventory.yml"
 
 
+def _new(name: str) -> bool:
+    """Whether a lab is not there, or only the remains of an `up` that did not come to its end."""
+    return not (directory(name) / "inventory.yml").exists()
+
+
 def _same(content: Mapping[str, Any], plan: Plan) -> bool:
     """Whether a recorded lab is the one that is asked for."""
     disks = {name: list(sizes) for name, sizes in plan.machines.items()}
     asked = (list(plan.hosts), plan.flavor, disks)
-    return (content["hosts"], content["flavor"], content.get("machines", {})) == asked
+    kind = content.get("machine_kind")
+    fits = plan.machine_kind in (None, kind) or (plan.machine_kind == machine.QEMU and kind != machine.UML)
+    return fits and (content["hosts"], content["flavor"], content.get("machines", {})) == asked
 
 
 def boot(each: Host, timeout: float) -> None:
     """Start one host and wait until it lets us in."""
     content = record(each.lab)
-    host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
-    host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1))
+    process = host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
+    host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1), process=process)
     # What a machine made of itself when it first booted shall be there after its power was cut.
     run([*ssh(each), "sync" if each.machine else "true"])
 
@@ -168,6 +181,8 @@ def _remove(name: str) -> None:
     """Remove a lab while the lock is held, its record after all that the record tells of."""
     for group in cgroups.names(name):
         cgroups.destroy(group)
+    for upper in directory(name).glob("hosts/*/upper") if counting.wanted() else ():
+        counting.count("guest", counting.guests(upper))
     network.destroy(name, record(name)["number"] if (directory(name) / "lab.json").exists() else None)
     if directory(name).is_dir():
         host.erase(directory(name))
@@ -203,7 +218,8 @@ def status(name: str) -> dict[str, Any]:
             "address": each.address,
             "address6": each.address6,
             "running": each.running(),
-            "machine": each.machine.accelerator if each.machine else None,
+            "machine": each.machine.kind if each.machine else None,
+            "processor": each.machine.processor if each.machine else None,
             "directory": str(each.directory),
         }
         for each in hosts_of(name)
@@ -221,17 +237,22 @@ def status(name: str) -> dict[str, Any]:
 
 def _record(plan: Plan, tree: Path, kind: machine.Machine | None) -> None:
     """Write a new lab down, with a number that no other lab has."""
-    taken = {record(each)["number"] for each in names() if (directory(each) / "lab.json").exists()}
+    others = [record(each) for each in names() if (directory(each) / "lab.json").exists()]
+    pinned = [number for other in others for number in other.get("processors", {}).values()]
+    processors: dict[str, int] = {}
+    for each in plan.machines if kind and kind.kind == machine.UML else ():
+        processors[each] = uml.processor([*pinned, *processors.values()], os.sched_getaffinity(0))
     content = {
         "name": plan.name,
-        "number": network.choose(taken),
+        "number": network.choose({other["number"] for other in others}),
         "flavor": plan.flavor,
         "tree": str(tree),
         "pool": str(rootfs.pool()),
         "hosts": list(plan.hosts),
         "machines": {name: list(sizes) for name, sizes in plan.machines.items()},
         "machine_image": str(kind.image) if kind else None,
-        "accelerator": kind.accelerator if kind else None,
+        "machine_kind": kind.kind if kind else None,
+        "processors": processors,
     }
     write(directory(plan.name) / "lab.json", json.dumps(content, indent=2) + "\n")
 

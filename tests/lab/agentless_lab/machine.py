@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole machine as test host: QEMU with Debian's cloud kernel, for what a container cannot have (device mapper, LIO).
+"""A whole machine as test host, with a kernel of its own for what a container cannot have (device mapper, LIO).
+
+Three kinds do the same from the same image: User-Mode Linux, and QEMU with Debian's cloud kernel, by KVM or emulated.
 
 Its files are those of a container's upper layer: they come as a tar file on a read-only disk, which the first unit of
 the machine unpacks over the cached root. So there is neither a loop device nor a mount.
@@ -10,14 +12,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agentless_lab import cache, cgroups, network, rootfs
+from agentless_lab import cache, cgroups, counting, network, qemu, rootfs, uml
 from agentless_lab.recipe import MACHINES, key
 from agentless_lab.system import LabError, cache_root, lock, require, run, write
 
@@ -28,42 +31,54 @@ PREREQUISITES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mkfs.ext4": "e2fsprogs",
+    "tcc": "tcc",
     "timeout": "coreutils",
 }
-RECIPE = 1  # raise it when what `_make` does changes
+RECIPE = 2  # raise it when what `_make` does changes
 ROOT_SIZE = 6 * 1024**3
 MEMORY = 1024  # MiB
-PROCESSORS = 2
 SLOWER = 5  # times as long as a container it may take to boot, under emulation
 SIZE = re.compile(r"[1-9][0-9]{0,3}[MG]")
 MOST_DISKS = 8
-KVM, EMULATED = "kvm", "tcg"
-DESCRIPTOR = 10  # under which QEMU finds its cable open
+UML, KVM, EMULATED = "uml", "kvm", "tcg"
+QEMU = "qemu"  # asked for: the distribution's cloud kernel, by KVM where it works
+ASKED = (UML, KVM, EMULATED, QEMU)
+VARIABLE = "AGENTLESS_LAB_MACHINE"
+DESCRIPTOR = 10  # under which the machine finds its cable open
+SHIM = Path(__file__).with_name("xstate.c")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What makes a host a machine; recorded with its lab, so that it boots again as it was made."""
+    """What makes a host a machine; recorded with its lab, so that it boots again as it was made.
+
+    :param processor: the one on which it runs, where it shall run on one alone.
+    """
 
     image: Path
-    accelerator: str
+    kind: str
     disks: tuple[str, ...] = ()
+    processor: int | None = None
 
 
-def kind(flavor: str = "full") -> Machine:
-    """What the machines of a new lab of that flavor stand on."""
+def choose(flavor: str = "full", asked: str | None = None) -> Machine:
+    """What the machines of a new lab of that flavor stand on: as asked for, else the quickest that really starts."""
+    asked = asked or os.environ.get(VARIABLE) or None
+    if asked not in (None, *ASKED):
+        raise LabError(f"a machine is one of {', '.join(ASKED)}, not {asked}")
     kept = image(MACHINES[flavor])
-    return Machine(kept, KVM if os.path.exists("/dev/kvm") and starts(KVM, kept) else EMULATED)
+    candidates = {None: (UML, KVM, EMULATED), QEMU: (KVM, EMULATED)}.get(asked, (asked or "",))
+    for kind in candidates:
+        if kind == EMULATED or starts(kind, kept):
+            return Machine(kept, kind)
+    raise LabError(f"machines of the kind {asked} do not start here")
 
 
-def starts(accelerator: str, kept: Path, *, timeout: float = 10) -> bool:
-    """Whether a guest really starts: the kernel comes as far as to miss its root, and QEMU ends by the reboot.
-
-    The device alone says nothing: some machines have it, and a 64-bit guest dies or hangs in it.
-    """
-    argv = ["timeout", "--kill-after=1", str(timeout), *_computer(accelerator), "-no-reboot", "-kernel"]
-    argv += [str(kept / "vmlinuz"), "-append", "console=ttyS0 quiet mitigations=off no_timer_check panic=-1"]
-    return "Kernel panic" in run(argv, stdin="", check=False)
+def starts(kind: str, kept: Path) -> bool:
+    """Whether machines of that kind really start here."""
+    if kind == UML:
+        return uml.starts(kept)
+    return (kind != KVM or os.path.exists("/dev/kvm")) and qemu.starts(kind, kept, memory=MEMORY)
 
 
 def image(flavor: str = "machine", *, again: bool = False) -> Path:
@@ -95,7 +110,7 @@ def prune() -> list[Path]:
 
 def path(flavor: str = "machine") -> Path:
     """Where the image is, built or not."""
-    return cache_root() / f"machine-{key(flavor, RECIPE, ROOT_SIZE)}"
+    return cache_root() / f"machine-{key(flavor, RECIPE, ROOT_SIZE, SHIM.read_text(encoding='utf-8'))}"
 
 
 def present() -> list[Path]:
@@ -114,25 +129,26 @@ def check(disks: tuple[str, ...]) -> None:
 
 def prepare(host: Host, made: Machine) -> None:
     """Make the disks of a machine; what it writes on them stays until the lab goes down."""
-    root, seed = host.directory / "root.qcow2", host.directory / "seed.tar"
-    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", made.image / "disk.raw", root])
-    for place, size in enumerate(made.disks):
-        run(["qemu-img", "create", "-q", "-f", "raw", _data(host, place), size])
+    root, *data, seed = _disks(host, made)
+    if made.kind != UML:  # which makes its own when it first starts
+        qemu.root(root, made.image)
+    for disk, size in zip(data, made.disks, strict=True):
+        run(["qemu-img", "create", "-q", "-f", "raw", disk, size])
     with tarfile.open(seed, "w") as archive:
         archive.add(host.upper, arcname=".", filter=_owned_by_root)
     with open(seed, "ab") as handle:
         handle.truncate(-(-handle.tell() // 1024**2) * 1024**2)
 
 
-def start(host: Host, made: Machine) -> None:
-    """Boot a machine; it goes on without us, and `stop` finds it by its control group."""
+def start(host: Host, made: Machine) -> int | None:
+    """Boot a machine and return its process; it goes on without us, and `stop` finds it by its control group."""
     if host.running():
-        return
+        return None
     cgroups.destroy(host.group)
     cache.use(made.image)
-    argv = [*_computer(made.accelerator), *_cable(host), *_disks(host, made)]
-    argv += ["-kernel", str(made.image / "vmlinuz"), "-initrd", str(made.image / "initrd"), "-append"]
-    argv += ["root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off no_timer_check panic=5"]
+    mac = f"52:54:00:ad:{host.number:02x}:{host.index:02x}"
+    about: dict[str, Any] = {"memory": MEMORY, "mac": mac, "descriptor": DESCRIPTOR, "disks": _disks(host, made)}
+    ours = made.kind == UML
     spec = {
         "groups": [os.fspath(group) for group in cgroups.create(host.group)],
         "overlay": None,
@@ -140,52 +156,30 @@ def start(host: Host, made: Machine) -> None:
             "name": f"vm-agl{host.number}-{host.index}",
             "bridge": network.bridge(host.number),
             "descriptor": DESCRIPTOR,
+            "cable": "uml" if ours else "qemu",
         },
-        "argv": argv,
+        "processor": made.processor,
+        "environment": uml.environment(made.image) if ours else {},
+        "argv": uml.command(made.image, **about) if ours else qemu.command(made.kind, made.image, **about),
     }
     write(host.directory / "boot.json", json.dumps(spec, indent=2))
     boot = Path(__file__).with_name("boot.py")
+    counting.count("machine")
     with open(host.directory / "console.log", "ab") as console:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", os.fspath(boot), os.fspath(host.directory / "boot.json")],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
             start_new_session=True,
-        )
+        ).pid
 
 
-def _computer(accelerator: str) -> list[str]:
-    argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"]
-    argv += ["-machine", f"q35,accel={accelerator}", "-cpu", "max", "-smp", str(PROCESSORS), "-m", str(MEMORY)]
-    return [*argv, "-serial", "stdio"]
-
-
-def _cable(host: Host) -> list[str]:
-    mac = f"52:54:00:ad:{host.number:02x}:{host.index:02x}"
-    argv = ["-device", "virtio-rng-pci", "-netdev", f"tap,id=net0,fd={DESCRIPTOR}"]
-    return [*argv, "-device", f"virtio-net-pci,netdev=net0,mac={mac}"]
-
-
-def _disks(host: Host, made: Machine) -> list[str]:
-    disks = [("root", host.directory / "root.qcow2", "qcow2")]
-    disks += [(f"data{place}", _data(host, place), "raw") for place in range(len(made.disks))]
-    disks += [("seed", host.directory / "seed.tar", "raw")]
-    argv = []
-    for name, file, form in disks:
-        options = {
-            "driver": form,
-            "node-name": name,
-            "file": {"driver": "file", "filename": str(file), "discard": "unmap"},
-            "read-only": name == "seed",
-            "discard": "unmap",
-        }
-        argv += ["-blockdev", json.dumps(options), "-device", f"virtio-blk-pci,drive={name},serial=lab-{name}"]
-    return argv
-
-
-def _data(host: Host, place: int) -> Path:
-    return host.directory / f"data{place}.raw"
+def _disks(host: Host, made: Machine) -> list[Path]:
+    """The files of a machine's disks: the root, the data disks in their order, the seed."""
+    names = ["root.cow" if made.kind == UML else "root.qcow2"]
+    names += [f"data{place}.raw" for place in range(len(made.disks))]
+    return [host.directory / name for name in [*names, "seed.tar"]]
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -195,7 +189,7 @@ def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _make(tree: Path, place: Path, held: int) -> None:
-    """A disk whose file system mkfs fills, and beside it what QEMU boots directly."""
+    """A disk whose file system mkfs fills, and beside it what QEMU boots directly, and User-Mode Linux's program."""
     raw = place / "disk.raw"
     with open(raw, "wb") as disk:
         disk.truncate(ROOT_SIZE)
@@ -207,3 +201,5 @@ def _make(tree: Path, place: Path, held: int) -> None:
         if not found:
             raise LabError(f"the root file system of machines has no /boot/{pattern}")
         run(["cp", "--sparse=always", found[-1], place / name])
+    shutil.copy(tree / "usr/bin/linux.uml", place / uml.PROGRAM)
+    run(["tcc", "-shared", "-nostdlib", "-o", place / uml.SHIM, SHIM])

@@ -84,6 +84,7 @@ ONLY_IN_POOL = [
     "python3-rtslib-fb",
     "targetcli-fb",
     "thin-provisioning-tools",
+    "user-mode-linux",
 ]
 # A whole machine has its own kernel; the packages of roles are on it as a cache, since it does not see the repository.
 MACHINE = [
@@ -102,9 +103,10 @@ MACHINE = [
     "qemu-utils",
     "targetcli-fb",
     "thin-provisioning-tools",
+    "user-mode-linux",
 ]
 # One with hardly anything on it carries a repository of its own, of these and what they need.
-KERNEL = ["linux-image-cloud-amd64"]
+KERNEL = ["linux-image-cloud-amd64", "user-mode-linux"]
 CLIENTS = ["ceph-common", "glusterfs-client", "python3-rados", "python3-rbd", "rpcbind"]
 COMPUTING = [
     "genisoimage",
@@ -193,18 +195,31 @@ WantedBy=sysinit.target
 SEED_SCRIPT = """\
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Once: the files of this host lie as a tar file on the disk whose serial number is lab-seed.
+# Once: the files of this host lie as a tar file on the disk that the kernel was told of.
 [ -e /var/lib/lab-seeded ] && exec hostname -F /etc/hostname
-for disk in /sys/block/vd*; do
-    if [ "$(cat "$disk/serial")" = lab-seed ]; then
-        tar --extract --file="/dev/${disk##*/}" --directory=/ --preserve-permissions &&
+for word in $(cat /proc/cmdline); do
+    case "$word" in
+    lab.seed=*)
+        tar --extract --file="/dev/${word#lab.seed=}" --directory=/ --preserve-permissions &&
             hostname -F /etc/hostname && touch /var/lib/lab-seeded
         exit
-    fi
+        ;;
+    esac
 done
 echo "there is no seed disk" >&2
 exit 1
 """
+
+# User-Mode Linux names its disks and its cable in its own way; roles and tests know the names that QEMU gives.
+UML_MODULES = "usr/lib/uml/modules"  # where the package has them, one directory for its version
+UML_FILES = {
+    "etc/modules-load.d/lab-uml.conf": "# SPDX-License-Identifier: GPL-3.0-or-later\nipv6\n",
+    "etc/systemd/network/10-lab-uml.link": (
+        "# SPDX-License-Identifier: GPL-3.0-or-later\n[Match]\nOriginalName=vec0\n\n[Link]\nName=eth0\n"
+    ),
+    "etc/udev/rules.d/60-lab-uml.rules": "# SPDX-License-Identifier: GPL-3.0-or-later\n"
+    + "".join(f'KERNEL=="ubd{letter}", SYMLINK+="vd{letter}"\n' for letter in "abcdefghijklmnop"),
+}
 
 CGROUP_UNIT = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -240,7 +255,7 @@ def key(flavor: str, *more: object) -> str:
     machine: list[object] = []
     if flavor in MACHINES.values():
         carried = CARRIED if flavor == "baremachine" else []
-        machine = [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, sorted(IN_MACHINES), OFF_IN_MACHINES, *carried]
+        machine = [sorted(MACHINE), SEED_UNIT, SEED_SCRIPT, UML_FILES, sorted(IN_MACHINES), OFF_IN_MACHINES, *carried]
     recipe = json.dumps(
         [
             *machine,

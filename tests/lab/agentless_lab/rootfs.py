@@ -25,6 +25,8 @@ from agentless_lab.recipe import (
     SEED_SCRIPT,
     SEED_UNIT,
     SUITE,
+    UML_FILES,
+    UML_MODULES,
     key,
 )
 from agentless_lab.system import LabError, cache_root, lock, run, write
@@ -134,6 +136,10 @@ def _configure(root: Path, flavor: str) -> None:
     if machine:
         write(root / "etc/systemd/system/lab-seed.service", SEED_UNIT)
         write(root / "usr/local/sbin/lab-seed", SEED_SCRIPT, mode=0o755)
+        for name, text in UML_FILES.items():
+            write(root / name, text)
+        for modules in (root / UML_MODULES).iterdir():
+            (root / "usr/lib/modules" / modules.name).symlink_to(Path("/", UML_MODULES, modules.name))
         if (root / "etc/iscsi").is_dir():  # else every machine of this root would have one name
             write(root / "etc/iscsi/initiatorname.iscsi", "GenerateName=yes\n")
         run(["systemctl", f"--root={root}", "--quiet", "enable", "lab-seed.service"])
