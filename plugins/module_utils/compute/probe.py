@@ -4,8 +4,9 @@
 
 """Whether a guest really runs under KVM here, found by running one.
 
-``/dev/kvm`` being there says little: some machines have it and cannot run a 64-bit guest. So a guest of one boot sector
-goes to 64-bit mode and ends qemu with an exit status that only it can give.
+``/dev/kvm`` being there says little: some machines have it and cannot run a 64-bit guest, and others stop at what every
+boot loader does. So a guest of one boot sector goes to 32-bit mode, returns from an interrupt, goes to 64-bit mode, and
+ends qemu with an exit status that only it can give.
 """
 
 from __future__ import annotations
@@ -22,23 +23,30 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
 DEVICE = "/dev/kvm"
-PATIENCE = 15
+PATIENCE = 10
 RAN = 0x2A << 1 | 1  # isa-debug-exit turns the byte written into this exit status
 _CODE = bytes.fromhex(
-    "fa31c08ed88ec0"  # cli; no segments
-    "66bf001000000f22df"  # page tables at 0x1000, as cr3
-    "6631c0b9000cfc66f3ab"  # cleared
-    "66c706001003200000"  # three levels:
-    "66c706002003300000"
-    "66c706003083000000"  # one page of 2 MiB, mapped to itself
+    "fa31c08ed88ec08ed0bc007c"  # cli; no segments, a stack
+    "660f0116b87c"  # load the descriptor table below
+    "0f20c00c010f22c0"  # cr0: protection
+    "ea1f7c1000"  # into the 32-bit segment
+    "66b818008ed88ec08ed0bc007c0000"  # its data and stack
+    "9c0e68367c0000cf90"  # return from an interrupt, to the next line
+    "bf001000000f22df"  # page tables at 0x1000, as cr3
+    "31c0b9000c0000fcf3ab"  # cleared
+    "c7050010000003200000"  # three levels:
+    "c7050020000003300000"
+    "c7050030000083000000"  # one page of 2 MiB, mapped to itself
     "0f20e00c200f22e0"  # cr4: physical address extension
-    "66b9800000c00f3280cc010f30"  # the long mode bit
-    "0f0116787c"  # load the descriptor table below
-    "0f20c0660d010000800f22c0"  # cr0: paging and protection
-    "ea607c0800"  # into the 64-bit segment
+    "b9800000c00f3280cc010f30"  # the long mode bit
+    "0f20c00d010000800f22c0"  # cr0: paging
+    "ea8d7c00000800"  # into the 64-bit segment
     "b02ae6f4f4ebfd"  # out 0xf4, 0x2a; halt for ever
-    "900000000000000000ffff0000009aaf00"  # descriptors: none, 64-bit code
-    "0f00687c0000"  # and the table of them
+    "0f1f40000000000000000000"  # descriptors: none,
+    "ffff0000009aaf00"  # 64-bit code,
+    "ffff0000009acf00"  # 32-bit code,
+    "ffff00000092cf00"  # data,
+    "1f00987c0000"  # and the table of them
 )
 SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 DISK_SIZE = 8 << 20  # firmware does not boot from a disk of less than one cylinder
