@@ -13,10 +13,9 @@ import pathlib
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
+from agentless_lab import lab
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 LAB = CHECKOUT / "tests" / "lab" / "lab"
@@ -47,18 +46,51 @@ class Played:
 class Cloud:
     """Hosts, inventory and database of one cloud."""
 
+    GROUPS: tuple[str, ...] = ("cloud_conductor=k1", "cloud_network=k1", "cloud_image=k1,k2", "cloud_compute=k1,k2")
+    MORE_HOSTS: tuple[str, ...] = ()  # options of `lab up`
+
     def __init__(self, name: str, folder: pathlib.Path) -> None:
         self.name, self.folder = name, folder
         self.database = folder / "cloud.db"
-        groups = ["cloud_conductor=k1", "cloud_network=k1", "cloud_image=k1,k2", "cloud_compute=k1,k2"]
-        arguments = [word for group in groups for word in ("--group", group)]
-        command = [LAB, "up", "--name", name, "--hosts", ",".join(COMPUTE), *arguments]
+        arguments = [word for group in self.GROUPS for word in ("--group", group)]
+        command = [LAB, "up", "--name", name, "--hosts", ",".join(COMPUTE), *self.MORE_HOSTS, *arguments]
         made = subprocess.run(command, check=True, capture_output=True, text=True)
         self.inventory = made.stdout.strip().splitlines()[-1]
 
+    def prepare(self) -> None:
+        """Lay out the hosts, and have images, flavors, networks, a group and a server group."""
+        site = self.run("agentless.cloud.site", ANSIBLE_PIPELINING="true")
+        assert site.returncode == 0, site.output[-4000:]
+        played = self.tasks(*self.furniture())
+        assert played.returncode == 0, played.output[-4000:]
+        # Both hosts have the image from here on, so that a fault in a spawn is not a fault in a download.
+        warm = {"name": "warm", "count": 2}
+        warmed = self.tasks(usual({**warm, "server_group": "apart"}), usual({**warm, "state": "absent"}))
+        assert warmed.returncode == 0, warmed.output[-4000:]
+        assert self.left_over() == {}
+
+    def furniture(self) -> list[dict[str, Any]]:
+        """Tasks that make what all tests use."""
+        halt = self.folder / "halt.raw"
+        halt.write_bytes(HALT.ljust(1 << 20, b"\0"))
+        rule = {"direction": "ingress", "ether_type": "IPv4", "protocol": "icmp"}
+        return [
+            {"agentless.cloud.image": {"name": "halt", "filename": str(halt), "disk_format": "raw"}},
+            {"agentless.cloud.image": {"name": "other", "filename": str(halt), "disk_format": "raw"}},
+            {"agentless.cloud.flavor": {"name": "none", "vcpus": 1, "ram": 16, "disk": 1}},
+            {"agentless.cloud.flavor": {"name": "large", "vcpus": 2, "ram": 32, "disk": 1}},
+            {"agentless.cloud.network": {"name": "front", "subnets": [{"name": "v4", "cidr": "10.30.0.0/24"}]}},
+            {"agentless.cloud.network": {"name": "back", "subnets": [{"name": "v4", "cidr": "10.31.0.0/24"}]}},
+            {"agentless.cloud.network": {"name": "tiny", "subnets": [{"name": "v4", "cidr": "10.32.0.0/30"}]}},
+            {"agentless.cloud.secgroup": {"name": "ping", "rules": [rule]}},
+            {"agentless.cloud.server_group": {"name": "apart", "policy": "anti-affinity"}},
+            {"agentless.cloud.host": {"name": "k1", "allocation_ratios": {"cpu": 32.0}}},
+            {"agentless.cloud.host": {"name": "k2", "allocation_ratios": {"cpu": 32.0}}},
+        ]
+
     def host(self, host: str, line: str) -> str:
         """Run a line on a host; returns what it prints."""
-        command = [LAB, "exec", self.name, host, "--", line]
+        command = [*lab.ssh(lab.find(self.name, host)), line]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def run(self, play: list[dict[str, Any]] | str, *options: str, **environ: str) -> Played:
@@ -112,16 +144,26 @@ class Cloud:
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db:
             return list(db.iterdump())
 
+    def looks(self, host: str) -> dict[str, str]:
+        """By which lines a host says what belongs to instances."""
+        found = {
+            "domains": "virsh list --all --uuid",
+            "files": "ls -A /var/lib/agentless/instances",
+            "processes": "pgrep -a qemu-system",
+            "taps": "ls /sys/class/net | grep ^tap",
+        }
+        if host == COMPUTE[0]:
+            found["ports"] = "ovn-nbctl --bare --columns=name find Logical_Switch_Port 'type=\"\"'"
+        return found
+
     def left_over(self) -> dict[str, Any]:
         """Everything that belongs to instances, on hosts and in the database; empty when none is left."""
         found: dict[str, Any] = {}
         for host in COMPUTE:
-            lines = "virsh list --all --uuid; echo --; ls -A /var/lib/agentless/instances; echo --; "
-            lines += "pgrep -a qemu-system; echo --; ls /sys/class/net | grep ^tap; true"
-            parts = self.host(host, lines).split("--\n")
-            for what, text in zip(("domains", "files", "processes", "taps"), parts, strict=True):
+            looks = self.looks(host)
+            parts = self.host(host, "; echo --; ".join(looks.values()) + "; true").split("--\n")
+            for what, text in zip(looks, parts, strict=True):
                 found[f"{what} on {host}"] = [line for line in text.splitlines() if line]
-        found["ports"] = self.host("k1", "ovn-nbctl --bare --columns=name find Logical_Switch_Port 'type=\"\"'").split()
         for table in ("instances", "instance_mappings", "ports", "addresses", "allocations", "server_group_members"):
             found[table] = self.ask(f"SELECT * FROM {table}")
         found["used"] = self.ask("SELECT resource_class, used FROM inventories WHERE used != 0")
@@ -133,47 +175,3 @@ class Cloud:
     def domains(self) -> list[tuple[str, str]]:
         """The running domains as (host, UUID)."""
         return [(host, key) for host in COMPUTE for key in self.host(host, "virsh list --uuid").split()]
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The cloud, with an image, a flavor, two networks, a group and a server group."""
-    folder = tmp_path_factory.mktemp("cloud")
-    name = f"inst{os.getpid()}"
-    try:
-        made = Cloud(name, folder)
-        site = made.run("agentless.cloud.site")
-        assert site.returncode == 0, site.output[-4000:]
-        (folder / "halt.raw").write_bytes(HALT.ljust(1 << 20, b"\0"))
-        rule = {"direction": "ingress", "ether_type": "IPv4", "protocol": "icmp"}
-        played = made.tasks(
-            {"agentless.cloud.image": {"name": "halt", "filename": str(folder / "halt.raw"), "disk_format": "raw"}},
-            {"agentless.cloud.image": {"name": "other", "filename": str(folder / "halt.raw"), "disk_format": "raw"}},
-            {"agentless.cloud.flavor": {"name": "none", "vcpus": 1, "ram": 16, "disk": 1}},
-            {"agentless.cloud.flavor": {"name": "large", "vcpus": 2, "ram": 32, "disk": 1}},
-            {"agentless.cloud.network": {"name": "front", "subnets": [{"name": "v4", "cidr": "10.30.0.0/24"}]}},
-            {"agentless.cloud.network": {"name": "back", "subnets": [{"name": "v4", "cidr": "10.31.0.0/24"}]}},
-            {"agentless.cloud.network": {"name": "tiny", "subnets": [{"name": "v4", "cidr": "10.32.0.0/30"}]}},
-            {"agentless.cloud.secgroup": {"name": "ping", "rules": [rule]}},
-            {"agentless.cloud.server_group": {"name": "apart", "policy": "anti-affinity"}},
-            {"agentless.cloud.host": {"name": "k1", "allocation_ratios": {"cpu": 32.0}}},
-            {"agentless.cloud.host": {"name": "k2", "allocation_ratios": {"cpu": 32.0}}},
-        )
-        assert played.returncode == 0, played.output[-4000:]
-        # Both hosts have the image from here on, so that a fault in a spawn is not a fault in a download.
-        warm = made.instance(name="warm", count=2, server_group="apart")
-        assert warm.returncode == 0, warm.output[-4000:]
-        gone = made.instance(name="warm", count=2, state="absent")
-        assert gone.returncode == 0, gone.output[-4000:]
-        yield made
-    finally:
-        subprocess.run([LAB, "down", "--name", name], check=False)
-
-
-@pytest.fixture
-def clean(cloud: Cloud) -> Iterator[Cloud]:
-    """The cloud without instances, before and after."""
-    yield cloud
-    names = [row[0] for row in cloud.ask("SELECT name FROM instances")]
-    if names:
-        cloud.tasks(*({"agentless.cloud.instance": {"name": name, "state": "absent"}} for name in names))
