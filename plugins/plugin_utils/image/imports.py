@@ -32,6 +32,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source impor
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
 
+FIRST_LOOK = 2.0  # seconds that the call which begins it waits for the end
 LOOK = 5  # seconds between two looks
 STUCK = 300.0  # seconds without a byte after which the controller waits no longer
 UNKNOWN = (HostUnreachable, Timeout)  # after these the store may be fetching still
@@ -88,7 +89,7 @@ def pending(found: Record | None, keeper: str) -> dict[str, Any]:
 def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, Any]) -> tuple[str, int]:
     """The checksum and size of what came, when all has come."""
     about = {key: record[key] for key in ("id", "generation")}
-    order: dict[str, Any] = {"op": "import_begin", **about, **what, "wait": 2}
+    order: dict[str, Any] = {"op": "import_begin", **about, **what, "wait": FIRST_LOOK}
     last, since = -1, time.monotonic()
     while True:
         (answer,) = request.rpc.call(Call(keeper, store.BACKEND, [order]))

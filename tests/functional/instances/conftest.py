@@ -2,172 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real cloud for tests: two test hosts laid out by the site playbook, guests that halt at once and cost nothing."""
+"""The cloud that all tests of this directory share, one after the other; each leaves it empty."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-import pathlib
-import sqlite3
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
-LAB = CHECKOUT / "tests" / "lab" / "lab"
-HALT = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; jmp to hlt
-COMPUTE = ("k1", "k2")
-
-
-def usual(wish: dict[str, Any]) -> dict[str, Any]:
-    """A task of the module ``instance``; a name alone boots the usual guest."""
-    boot = {} if wish.get("state") == "absent" else {"flavor": "none", "image": "halt", "networks": ["front"]}
-    return {"agentless.cloud.instance": {**boot, "timeout": 120, **wish}}
-
-
-@dataclasses.dataclass
-class Played:
-    """What a play left: its exit status, its output and the results of its tasks."""
-
-    returncode: int
-    output: str
-    results: list[dict[str, Any]]
-
-    @property
-    def last(self) -> dict[str, Any]:
-        """The result of the last task that had one."""
-        return self.results[-1]
-
-
-class Cloud:
-    """Hosts, inventory and database of one cloud."""
-
-    def __init__(self, name: str, folder: pathlib.Path) -> None:
-        self.name, self.folder = name, folder
-        self.database = folder / "cloud.db"
-        groups = ["cloud_conductor=k1", "cloud_network=k1", "cloud_image=k1,k2", "cloud_compute=k1,k2"]
-        arguments = [word for group in groups for word in ("--group", group)]
-        command = [LAB, "up", "--name", name, "--hosts", ",".join(COMPUTE), *arguments]
-        made = subprocess.run(command, check=True, capture_output=True, text=True)
-        self.inventory = made.stdout.strip().splitlines()[-1]
-
-    def host(self, host: str, line: str) -> str:
-        """Run a line on a host; returns what it prints."""
-        command = [LAB, "exec", self.name, host, "--", line]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def run(self, play: list[dict[str, Any]] | str, *options: str, **environ: str) -> Played:
-        """Run a play; every registered result ``r`` of its tasks is collected by a callback file."""
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            target = play
-            if not isinstance(play, str):
-                path = pathlib.Path(folder) / "play.json"
-                path.write_text(json.dumps(play))
-                target = str(path)
-            done = subprocess.run(
-                ["ansible-playbook", "-i", self.inventory, *options, target],
-                env={
-                    **os.environ,
-                    "AGENTLESS_DATABASE": str(self.database),
-                    "ANSIBLE_LOCALHOST_WARNING": "0",
-                    "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-                    "ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callbacks"),
-                    "ANSIBLE_CALLBACKS_ENABLED": "results",
-                    "AGENTLESS_TEST_RESULTS": f"{folder}/results",
-                    **environ,
-                },
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            results = pathlib.Path(folder) / "results"
-            lines = results.read_text().splitlines() if results.exists() else []
-            return Played(done.returncode, done.stdout + done.stderr, [json.loads(line) for line in lines])
-
-    def tasks(self, *tasks: dict[str, Any], options: tuple[str, ...] = (), **environ: str) -> Played:
-        """Run tasks on the controller."""
-        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": list(tasks)}
-        return self.run([play], *options, **environ)
-
-    def instance(self, *, options: tuple[str, ...] = (), environ: dict[str, str] | None = None, **wish: Any) -> Played:
-        """Run the module ``instance``; a name alone boots the usual guest."""
-        return self.tasks(usual(wish), options=options, **(environ or {}))
-
-    def instances(self, wishes: list[dict[str, Any]]) -> Played:
-        """Run the module ``instance`` for each wish, in one play; one that fails stops none of the others."""
-        return self.tasks(*({**usual(wish), "ignore_errors": True} for wish in wishes))
-
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of the database."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db:
-            return db.execute(query).fetchall()
-
-    def digest(self) -> list[str]:
-        """The whole content of the database."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db:
-            return list(db.iterdump())
-
-    def left_over(self) -> dict[str, Any]:
-        """Everything that belongs to instances, on hosts and in the database; empty when none is left."""
-        found: dict[str, Any] = {}
-        for host in COMPUTE:
-            lines = "virsh list --all --uuid; echo --; ls -A /var/lib/agentless/instances; echo --; "
-            lines += "pgrep -a qemu-system; echo --; ls /sys/class/net | grep ^tap; true"
-            parts = self.host(host, lines).split("--\n")
-            for what, text in zip(("domains", "files", "processes", "taps"), parts, strict=True):
-                found[f"{what} on {host}"] = [line for line in text.splitlines() if line]
-        found["ports"] = self.host("k1", "ovn-nbctl --bare --columns=name find Logical_Switch_Port 'type=\"\"'").split()
-        for table in ("instances", "instance_mappings", "ports", "addresses", "allocations", "server_group_members"):
-            found[table] = self.ask(f"SELECT * FROM {table}")
-        found["used"] = self.ask("SELECT resource_class, used FROM inventories WHERE used != 0")
-        found["quota"] = self.ask(
-            "SELECT resource, used FROM quotas WHERE used != 0 AND resource IN ('instances', 'vcpus', 'ram', 'ports')"
-        )
-        return {key: value for key, value in found.items() if value}
-
-    def domains(self) -> list[tuple[str, str]]:
-        """The running domains as (host, UUID)."""
-        return [(host, key) for host in COMPUTE for key in self.host(host, "virsh list --uuid").split()]
+from .cloud import LAB, Cloud
+from .volumes import Site
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The cloud, with an image, a flavor, two networks, a group and a server group."""
-    folder = tmp_path_factory.mktemp("cloud")
+def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The cloud, with a storage host from the start where one of the chosen tests wants it."""
+    stores = any("site" in getattr(item, "fixturenames", ()) for item in request.session.items)
     name = f"inst{os.getpid()}"
     try:
-        made = Cloud(name, folder)
-        site = made.run("agentless.cloud.site")
-        assert site.returncode == 0, site.output[-4000:]
-        (folder / "halt.raw").write_bytes(HALT.ljust(1 << 20, b"\0"))
-        rule = {"direction": "ingress", "ether_type": "IPv4", "protocol": "icmp"}
-        played = made.tasks(
-            {"agentless.cloud.image": {"name": "halt", "filename": str(folder / "halt.raw"), "disk_format": "raw"}},
-            {"agentless.cloud.image": {"name": "other", "filename": str(folder / "halt.raw"), "disk_format": "raw"}},
-            {"agentless.cloud.flavor": {"name": "none", "vcpus": 1, "ram": 16, "disk": 1}},
-            {"agentless.cloud.flavor": {"name": "large", "vcpus": 2, "ram": 32, "disk": 1}},
-            {"agentless.cloud.network": {"name": "front", "subnets": [{"name": "v4", "cidr": "10.30.0.0/24"}]}},
-            {"agentless.cloud.network": {"name": "back", "subnets": [{"name": "v4", "cidr": "10.31.0.0/24"}]}},
-            {"agentless.cloud.network": {"name": "tiny", "subnets": [{"name": "v4", "cidr": "10.32.0.0/30"}]}},
-            {"agentless.cloud.secgroup": {"name": "ping", "rules": [rule]}},
-            {"agentless.cloud.server_group": {"name": "apart", "policy": "anti-affinity"}},
-            {"agentless.cloud.host": {"name": "k1", "allocation_ratios": {"cpu": 32.0}}},
-            {"agentless.cloud.host": {"name": "k2", "allocation_ratios": {"cpu": 32.0}}},
-        )
-        assert played.returncode == 0, played.output[-4000:]
-        # Both hosts have the image from here on, so that a fault in a spawn is not a fault in a download.
-        warm = made.instance(name="warm", count=2, server_group="apart")
-        assert warm.returncode == 0, warm.output[-4000:]
-        gone = made.instance(name="warm", count=2, state="absent")
-        assert gone.returncode == 0, gone.output[-4000:]
+        made = (Site if stores else Cloud)(name, tmp_path_factory.mktemp("cloud"))
+        made.prepare()
         yield made
     finally:
         subprocess.run([LAB, "down", "--name", name], check=False)
+
+
+@pytest.fixture(scope="session")
+def site(cloud: Cloud) -> Site:
+    """The cloud with its storage host."""
+    assert isinstance(cloud, Site)
+    return cloud
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import COMPUTE, Cloud
+from .cloud import COMPUTE, Cloud
 
 pytestmark = pytest.mark.lab
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Cloud, Played
+from .cloud import Cloud, Played
 
 pytestmark = pytest.mark.lab
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import LAB, Cloud
+from .cloud import LAB, Cloud
 
 pytestmark = pytest.mark.lab
 

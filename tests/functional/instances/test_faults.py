@@ -15,7 +15,7 @@ import pathlib
 
 import pytest
 
-from .conftest import Cloud
+from .cloud import Cloud
 
 pytestmark = pytest.mark.lab
 
@@ -92,6 +92,6 @@ def test_the_check_for_left_overs_sees_what_is_left(clean: Cloud) -> None:
     """The tests above can fail: a deletion that forgets something is seen."""
     assert clean.instance(name="p12").returncode == 0
     seen = clean.left_over()
-    for part in ("domains on", "files on", "processes on", "taps on"):
+    for part in ("domains on", "files on", "processes on", "taps on", "ports on"):
         assert any(key.startswith(part) for key in seen), part
     assert {"ports", "instances", "addresses", "allocations", "used", "quota"} <= set(seen)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import COMPUTE, Cloud, usual
+from .cloud import COMPUTE, Cloud, usual
 
 pytestmark = pytest.mark.lab
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import COMPUTE, Cloud, Played
+from .cloud import COMPUTE, Cloud, Played
 
 pytestmark = pytest.mark.lab
 

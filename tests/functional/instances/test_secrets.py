@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .conftest import COMPUTE, LAB, Cloud
+from .cloud import COMPUTE, LAB, Cloud
 
 pytestmark = pytest.mark.lab
 

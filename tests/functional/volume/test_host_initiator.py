@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.functional.conductor.world import FIGURES
-from tests.functional.instances.conftest import HALT, LAB, Played
-from tests.functional.volume import cloud as clouds
+from tests.functional.instances import volumes
+from tests.functional.instances.cloud import HALT, LAB, Played
 
 pytestmark = [
     pytest.mark.lab,
@@ -34,7 +34,7 @@ BACKENDS = [{"name": "lvm1", "driver": "lvm", "devices": ["/dev/vdb"]}]
 TYPES = {"twice": "multipath", "once": "host", "direct": "qemu"}
 
 
-class Site(clouds.Site):
+class Site(volumes.Site):
     """One machine for guests and volumes, one container for all else."""
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -60,7 +60,7 @@ class Site(clouds.Site):
 
     def run(self, play: list[dict[str, Any]] | str, *options: str, **environ: str) -> Played:
         """Run a play with what the inventory says alone."""
-        return super(clouds.Site, self).run(play, *options, **{"ANSIBLE_PIPELINING": "true", **environ})
+        return super().run(play, *options, **{"ANSIBLE_PIPELINING": "true", **environ})
 
     def does(self, *tasks: dict[str, Any]) -> list[dict[str, Any]]:
         """The results of tasks, which must succeed."""

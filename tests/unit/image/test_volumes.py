@@ -153,7 +153,8 @@ POINTS = ["discover", "export", "import_begin", "import_status", "unexport", "im
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading takes longer than the first call waits."""
     measured = host_side._measured
-    monkeypatch.setattr(host_side, "_measured", lambda handle: (time.sleep(3), measured(handle))[1])
+    monkeypatch.setattr(imports, "FIRST_LOOK", 0.2)
+    monkeypatch.setattr(host_side, "_measured", lambda handle: (time.sleep(0.7), measured(handle))[1])
 
 
 @pytest.mark.usefixtures("slowly")

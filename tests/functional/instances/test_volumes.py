@@ -15,26 +15,20 @@ from typing import Any
 import pytest
 
 from tests.functional.conductor.world import FIGURES
-from tests.functional.instances.conftest import LAB, Played
-from tests.functional.volume import cloud as clouds
-from tests.functional.volume.cloud import Site
+
+from .cloud import LAB, Played
+from .volumes import Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 LONG = pytest.mark.skipif(FIGURES < 2, reason="the same operations have tests of hosts: AGENTLESS_FIGURES=2")
-BOOT = {"flavor": "none", "image": "tiny", "networks": ["front"]}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A cloud with volumes."""
-    with clouds.laid_out(tmp_path_factory.mktemp("volumes")) as made:
-        yield made
+BOOT = {"flavor": "small", "image": "tiny", "networks": ["front"]}
 
 
 @pytest.fixture
-def clean(cloud: Site) -> Iterator[Site]:
+def clean(site: Site) -> Iterator[Site]:
     """The cloud with neither instances nor volumes, before and after."""
+    cloud = site
     yield cloud
     for module, table in (("instance", "instances"), ("volume", "volumes")):
         names = [row[0] for row in cloud.ask(f"SELECT name FROM {table}")]
@@ -102,7 +96,7 @@ def test_the_life_of_volumes(clean: Site) -> None:
     gone(cloud, "box")
     assert cloud.left_over() == {}
     there = {"boot_volume": {"volume": "box-boot", "delete_on_termination": True}, "volumes": ["data"], "host": "k2"}
-    moved = had(cloud, name="other", flavor="none", networks=["front"], **there)
+    moved = had(cloud, name="other", flavor="small", networks=["front"], **there)
     assert cloud.let_in() == {key: [cloud.initiator("k2")] for key in by_name(box).values()}
     cloud.ready(moved)
     kept = cloud.guest(
@@ -125,7 +119,7 @@ def test_two_guests_share_a_volume(clean: Site) -> None:
     two = had(cloud, name="two", volumes=["both"], host="k2", **BOOT)
     key = by_name(two)["both"]
     assert cloud.let_in()[key] == sorted(cloud.initiator(host) for host in ("k1", "k2"))
-    refused = cloud.instance(name="two", image="tiny", volumes=["both", "alone"])
+    refused = cloud.instance(name="two", volumes=["both", "alone"], **BOOT)
     assert (refused.last["error"], "alone" in refused.last["msg"]) == ("InUse", True)
     for guest in (one, two):
         text = cloud.host(guest["compute_host"], f"virsh dumpxml {guest['id']}")
@@ -168,7 +162,7 @@ def test_another_type_and_a_host_that_was_restarted(clean: Site) -> None:
     assert [row.split()[-1] for row in cloud.host("k2", "virsh -q secret-list").splitlines()] == list(
         by_name(web).values()
     )
-    assert [cloud.instance(name="web", image="tiny").last["changed"] for _turn in range(2)] == [True, False]
+    assert [cloud.instance(name="web", **BOOT).last["changed"] for _turn in range(2)] == [True, False]
     text = cloud.host("k2", f"virsh dumpxml {web['id']}")
     assert "cache='directsync'" in text
     assert text.count("iothread='1'") == 1
