@@ -24,7 +24,8 @@ MEETING = f"""#!/bin/bash
 if [[ $1 == genpkey ]]; then
     : >"$MEETING/$$"
     for ((i = 0; i < 400; i++)); do
-        [[ $(ls "$MEETING" | wc -l) -ge {RUNS} ]] && break
+        met=("$MEETING"/*)
+        ((${{#met[@]}} >= {RUNS})) && break
         sleep 0.1
     done
 fi
