@@ -197,7 +197,8 @@ SEED_SCRIPT = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Once: the files of this host lie as a tar file on the disk that the kernel was told of.
 [ -e /var/lib/lab-seeded ] && exec hostname -F /etc/hostname
-for word in $(cat /proc/cmdline); do
+read -r line </proc/cmdline
+for word in $line; do
     case "$word" in
     lab.seed=*)
         tar --extract --file="/dev/${word#lab.seed=}" --directory=/ --preserve-permissions &&
