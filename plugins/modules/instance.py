@@ -258,7 +258,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instance:
-  description: The instance; with O(count), the first one. Not returned for O(state=absent).
+  description:
+    - The instance; with O(count), the first one. Not returned for O(state=absent).
+    - In check mode it is as it would be, without what cannot be known before. Of an instance to come these are C(id),
+      C(created_at), C(updated_at), C(launched_at), C(cell), C(placement), and where the task does not name them
+      C(compute_host), C(zone), C(access_ipv4), C(access_ipv6) and the entries of C(addresses), which has each network.
   returned: success
   type: dict
   contains:

@@ -67,9 +67,8 @@ def difference(wish: Wanted, found: Found, guest: orders.Guest) -> Difference:
             groups[key] = sorted(wanted)
         after.append(_row(port.network, _addresses(port), port.secgroup_names if wanted is None else wanted.values()))
     for _position, nic in plug:
-        wanted = _groups(wish, found, nic)
         addresses = [nic.fixed_ip] if nic.fixed_ip else []
-        after.append(_row(found.networks[nic.network], addresses, [DEFAULT] if wanted is None else wanted.values()))
+        after.append(_row(found.networks[nic.network], addresses, groups_of(wish, found, nic)))
     if plug or unplug or groups:
         changes += _wire_changes([_row(p.network, _addresses(p), p.secgroup_names) for p in present], after)
     goes = wish.boot_volume.delete_on_termination if wish.boot_volume else None
@@ -234,6 +233,12 @@ def _groups(wish: Wanted, found: Found, nic: Nic | None) -> dict[str, str] | Non
     own = None if nic is None else nic.security_groups
     names = wish.security_groups if own is None else own
     return None if names is None else {found.secgroups[name]["id"]: found.secgroups[name]["name"] for name in names}
+
+
+def groups_of(wish: Wanted, found: Found, nic: Nic) -> list[str]:
+    """Names of the groups that a nic to come gets: what the wish gives it, else the project's default."""
+    given = _groups(wish, found, nic)
+    return [DEFAULT] if given is None else list(given.values())
 
 
 def _wire_changes(before: Sequence[_Row], after: Sequence[_Row]) -> list[Change]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
     orders,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog import Found
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Nic, Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 
@@ -96,19 +96,19 @@ def _sketched_volumes(wish: Wanted, plan: Plan) -> dict[str, Any]:
 
 
 def predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
-    """What check mode returns: the instances that are there, as they will be, and a sketch of those to come."""
+    """What check mode returns: the instances that are there, as they will be, and a sketch of those to come.
+
+    What cannot be known before the work is done, such as an address that nobody has chosen, is left out.
+    """
     with request.conductor.read() as conn:
         shown = {row["name"]: row for row in instances.describe(conn, plan.found.project_id, wish.names)}
     for one in plan.differing:
-        shown[one.guest.name].update(one.values)
-        shown[one.guest.name].update({c.what: c.after for c in one.changes if c.what == "security_groups"})
-        if one.volumes.attach or one.volumes.detach:
-            held = {row["name"]: row for row in shown[one.guest.name]["volumes"]}
-            boot = [each.name for each in one.guest.volumes if each.boots]
-            shown[one.guest.name]["volumes"] = [held.get(n) or {"name": n} for n in [*boot, *one.volumes.after]]
+        _alter(shown[one.guest.name], one, plan.found)
     for guest in [*plan.power, *plan.unfinished]:
         shown[guest.name]["status"] = compare.STATUS_OF.get(wish.state, "ACTIVE")
         shown[guest.name]["power_state"] = "shutdown" if wish.state == "stopped" else "running"
+    for guest in plan.unfinished:
+        shown[guest.name]["fault"] = None
     shown |= {row["id"]: row for row in shown.values()}
     rows = [shown.get(name) or _foreseen(wish, plan, name) for name in wish.names]
     values: dict[str, Any] = {"instance": rows[0]}
@@ -117,16 +117,72 @@ def predicted(request: Request, wish: Wanted, plan: Plan) -> Outcome:
     return Outcome(bool(plan.changes), values, plan.changes, header(wish))
 
 
+def _alter(row: dict[str, Any], one: compare.Difference, found: Found) -> None:
+    """Make an instance as it is shown now one as it will be shown."""
+    row.update(one.values)
+    row.update({c.what: c.after for c in one.changes if c.what == "security_groups"})
+    if one.volumes.attach or one.volumes.detach:
+        held = {each["name"]: each for each in row["volumes"]}
+        coming = {each["name"]: {"id": each["id"], "name": each["name"]} for each in found.volumes.values()}
+        boot = [each.name for each in one.guest.volumes if each.boots]
+        row["volumes"] = [held.get(name) or coming[name] for name in [*boot, *one.volumes.after]]
+    if one.plug or one.unplug:
+        going = {port.record["id"] for port in one.unplug}
+        staying = [port for port in one.guest.ports if not port.going and port.record["id"] not in going]
+        keys = {port.record["id"] for port in staying}
+        kept = {
+            port.network["name"]: [
+                each for each in row["addresses"].get(port.network["name"], ()) if each["port_id"] in keys
+            ]
+            for port in staying
+        }
+        for key in ("access_ipv4", "access_ipv6"):
+            row.pop(key)
+        row.update(_reached(kept, [nic for _position, nic in one.plug], found))
+
+
+def _reached(kept: Mapping[str, Sequence[Any]], coming: Sequence[Nic], found: Found) -> dict[str, Any]:
+    """The addresses of ports that stay and of nics to come; of the latter only those that the task names are known."""
+    located = {network: list(entries) for network, entries in kept.items()}
+    first = [entry for entries in located.values() for entry in entries]
+    for nic in coming:
+        entries = located.setdefault(found.networks[nic.network]["name"], [])
+        if nic.fixed_ip:
+            version = 6 if ":" in nic.fixed_ip else 4
+            entries.append({"addr": nic.fixed_ip, "version": version, "type": "fixed"})
+    whole = all(nic.fixed_ip for nic in coming)
+    if whole:
+        first = [entry for entries in located.values() for entry in entries]
+    reached: dict[str, Any] = {"addresses": located}
+    for version in (4, 6):
+        address = next((entry["addr"] for entry in first if entry["version"] == version), "")
+        if address or whole:
+            reached[f"access_ipv{version}"] = address
+    return reached
+
+
 def _foreseen(wish: Wanted, plan: Plan, name: str) -> dict[str, Any]:
     """An instance to come in the form of one that is there, so that what reads the result works in check mode too."""
-    flavor, image = catalog.for_boot(wish, plan.found)
-    whole = {
-        **_sketch(wish, plan, name),
+    found, nics = plan.found, wish.nics or ()
+    flavor, image = catalog.for_boot(wish, found)
+    foreseen = {
+        "name": name,
+        "status": "SHUTOFF" if wish.state == "stopped" else "ACTIVE",
         "power_state": "shutdown" if wish.state == "stopped" else "running",
+        "fault": None,
         "flavor": {key: flavor[key] for key in entry.OF_FLAVOR},
         "image": {key: image[key] for key in ("id", "name") if key in image},
+        "security_groups": sorted({group for nic in nics for group in compare.groups_of(wish, found, nic)}),
+        "metadata": dict(wish.metadata or {}),
+        "tags": list(wish.tags or ()),
+        "key_name": found.keypair and found.keypair["name"],
+        **_reached({}, nics, found),
     }
-    return {key: value for key, value in whole.items() if key not in ("networks", "volumes", "boot_volume")}
+    if not (wish.boot_volume and found.boot_volume is None):  # one that is made has no ID yet
+        held = [*([found.boot_volume] if found.boot_volume else []), *found.volumes.values()]
+        foreseen["volumes"] = [{"id": row["id"], "name": row["name"]} for row in held]
+    known = {"compute_host": wish.host, "zone": wish.zone}
+    return {**foreseen, **{key: value for key, value in known.items() if value is not None}}
 
 
 def header(wish: Wanted) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from .cloud import Cloud, Played
+from .predictions import check_prediction, kind_of
 
 pytestmark = pytest.mark.lab
 
 NAME = "turns"
-MISSING = "not predicted"
 BOOT = {"flavor": "none", "image": "halt", "networks": ["front"]}
 
 
@@ -40,8 +40,7 @@ def thrice(cloud: Cloud, *wishes: dict[str, Any], settles: bool = True) -> list[
         assert check["diff"] == done["diff"], wish
         assert again["changed"] is not settles, wish
         assert ("diff" in again) is not settles, wish
-        for key in ("name", "metadata", "tags", "status", "power_state", "security_groups", "flavor", "image"):
-            assert check.get("instance", {}).get(key, MISSING) in (done.get("instance", {}).get(key), MISSING), key
+        check_prediction(kind_of(wish, check), check, done)
         real.append(done)
     return real
 
@@ -116,6 +115,9 @@ def test_in_place_changes_are_predicted_done_and_settled(clean: Cloud) -> None:
     ]
     checked = cloud.tasks(*(task(**wish) for wish in checks), options=("--check", "--diff"))
     assert [result["changed"] for result in checked.results] == [True] * len(checks), checked.output
+    assert ["instance" in result for result in checked.results] == [wish.get("state") != "absent" for wish in checks]
+    assert set(checked.results[3]["instance"]["addresses"]) == {"back"}
+    assert [one["name"] for one in checked.last["instances"]] == [f"{NAME}-{number}" for number in (1, 2, 3)]
     assert cloud.digest() == before
     stopped, _detached, started, emptied = thrice(
         cloud,

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests.cores import environments
+
 HERE = pathlib.Path(__file__).parent
 CHECKOUT = HERE.parents[2]
 LAB = CHECKOUT / "tests" / "lab" / "lab"
@@ -50,18 +52,11 @@ def inventory() -> Iterator[pathlib.Path]:
 
 
 @pytest.fixture(scope="module", params=["oldest", "newest"])
-def core(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def core(request: pytest.FixtureRequest) -> pathlib.Path:
     """The directory of one ansible-core's programs."""
     if request.param == "newest":
         return pathlib.Path(sys.executable).parent
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "agentless-cloud" / "core-2.16"
-    if not (cache / "bin" / "ansible-playbook").exists():
-        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-        subprocess.run(
-            [cache / "bin" / "pip", "install", "-q", "ansible-core==2.16.*", "-r", CHECKOUT / "requirements.txt"],
-            check=True,
-        )
-    return cache / "bin"
+    return environments.programs("oldest")
 
 
 class Bus:
