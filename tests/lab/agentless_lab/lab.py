@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentless_lab import cgroups, counting, host, inventory, machine, network, rootfs, uml
+from agentless_lab import cgroups, counting, harvest, host, inventory, machine, network, rootfs, uml
 from agentless_lab.host import Host
 from agentless_lab.system import LabError, lock, run, state_root, write
 
@@ -179,6 +179,8 @@ def down(name: str) -> None:
 
 def _remove(name: str) -> None:
     """Remove a lab while the lock is held, its record after all that the record tells of."""
+    if (directory(name) / "lab.json").exists():
+        harvest.collect((each, ssh(each)) for each in hosts_of(name))
     for group in cgroups.names(name):
         cgroups.destroy(group)
     for upper in directory(name).glob("hosts/*/upper") if counting.wanted() else ():
@@ -267,6 +269,7 @@ def _prepare(name: str) -> None:
 
     def prepare(each: Host) -> str:
         key = host.prepare(each, hosts_file="\n".join(lines) + "\n", authorized_key=authorized)
+        harvest.prepare(each)
         return f"{each.name},{each.address},{each.address6} {key}\n"
 
     write(place / "known_hosts", "".join(_in_parallel(prepare, hosts)))
