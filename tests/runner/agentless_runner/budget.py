@@ -35,6 +35,9 @@ class Stage:
     :param cpu: CPU seconds there, of the controller and of the test hosts.
     :param group: stages of one group share test hosts: they run one at a time, in the order of the file.
     :param long: the stage may be left out where time is short.
+    :param last: it looks at what the others left, so it begins when they have ended.
+    :param asked: it runs only where it is named.
+    :param measured: its processes note which of our lines they run.
     :param counts: the ceiling of each kind that is counted; a kind that is not named may not occur. None
         where nobody asks.
     """
@@ -47,6 +50,9 @@ class Stage:
     cpu: float = 0
     group: str = ""
     long: bool = False
+    last: bool = False
+    asked: bool = False
+    measured: bool = False
     counts: Mapping[str, int] | None = field(default_factory=dict)
 
 
@@ -61,6 +67,10 @@ class Budget:
     yardstick: float
     lanes: int
     stages: tuple[Stage, ...]
+
+    def usual(self) -> tuple[Stage, ...]:
+        """Return the stages that run where none is named."""
+        return tuple(stage for stage in self.stages if not stage.asked)
 
     def named(self, names: Iterable[str]) -> tuple[Stage, ...]:
         """Return the stages of these names in the order of the file.
@@ -98,9 +108,15 @@ def _stage(name: str, about: Mapping[str, Any]) -> Stage:
     return Stage(name, **{**about, "run": tuple(map(str, about["run"])), "counts": counts})
 
 
-def following(queue: Sequence[Stage], busy: Collection[str]) -> Stage | None:
-    """Return the stage that a free lane takes: the first one whose group is not at work; None when it has to wait."""
-    return next((stage for stage in queue if not stage.group or stage.group not in busy), None)
+def following(queue: Sequence[Stage], busy: Collection[str], *, idle: bool) -> Stage | None:
+    """Return the stage that a free lane takes: the first one whose group is not at work; None when it has to wait.
+
+    :param busy: the groups at work.
+    :param idle: no lane does anything.
+    """
+    early = [stage for stage in queue if not stage.last]
+    ready = early or (queue if idle else [])
+    return next((stage for stage in ready if not stage.group or stage.group not in busy), None)
 
 
 def ends(stages: Sequence[Stage], *, factor: float, busy: Sequence[float]) -> float:
@@ -115,9 +131,10 @@ def ends(stages: Sequence[Stage], *, factor: float, busy: Sequence[float]) -> fl
     last = max(busy)
     while queue:
         now, lane, _group = heapq.heappop(running)
-        stage = following(queue, {group for until, _lane, group in running if group and until > now})
+        others = [(until, group) for until, _lane, group in running if until > now]
+        stage = following(queue, {group for _until, group in others if group}, idle=not others)
         if stage is None:  # what the other lanes do now has to end first
-            heapq.heappush(running, (min(until for until, _lane, _group in running if until > now), lane, ""))
+            heapq.heappush(running, (min(until for until, _group in others), lane, ""))
             continue
         queue.remove(stage)
         last = max(last, now + stage.seconds * factor)

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work, root = Path(options.work), Path.cwd()
     try:
         known = budget.load(Path(options.budget))
-        stages = known.named(options.stages) if options.stages else known.stages
+        stages = known.named(options.stages) if options.stages else known.usual()
     except BudgetError as error:
         print(f"scripts/test: {error}", file=sys.stderr)
         return 2

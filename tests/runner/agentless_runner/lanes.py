@@ -106,7 +106,8 @@ class Lanes:
                 self._leave_out()
                 if self._stopped or not self._queue:
                     return None
-                stage = budget.following(self._queue, {held.group for held, _since in self._busy.values()} - {""})
+                groups = {held.group for held, _since in self._busy.values()} - {""}
+                stage = budget.following(self._queue, groups, idle=not self._busy)
                 if stage is not None:
                     self._queue.remove(stage)
                     self._busy[place] = (stage, time.monotonic())
@@ -141,6 +142,11 @@ class Lanes:
         counts = self.work / "counts" / stage.name
         words = ["timeout", f"--kill-after={GRACE}", f"{limit:.0f}", *self.command, stage.name, *stage.run]
         environment = {**os.environ, **self.environment, "AGENTLESS_TEST_COUNTS": str(counts)}
+        if stage.measured:
+            environment["AGENTLESS_TEST_MEASURED"] = "yes"
+        if stage.last:
+            passed = [name for name, each in self.results.items() if each.stage.measured and each.code == 0]
+            environment["AGENTLESS_TEST_PASSED"] = ",".join(passed)
         begun = time.monotonic()
         with open(log, "wb") as output:
             process = subprocess.Popen(

@@ -61,6 +61,12 @@ def test_what_is_left_out(words: list[str], factor: float, room: float, left: li
     assert sorted(stage.name for stage in [*kept, *gone]) == sorted(stage.name for stage in stages(*words))
 
 
+def test_what_runs_where_nothing_is_named() -> None:
+    plain, asked = Stage("plain", "", (), 1), Stage("asked", "", (), 1, asked=True)
+    known = budget.Budget(1.0, 2, (asked, plain))
+    assert (known.usual(), known.named(["asked"])) == ((plain,), (asked,))
+
+
 @pytest.mark.parametrize(
     ("about", "said"),
     [

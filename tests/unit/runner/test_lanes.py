@@ -156,6 +156,19 @@ def test_a_lane_that_dies(runner: Runner) -> None:
     assert "it has no result" in said
 
 
+def test_what_is_last_and_what_is_only_asked_for(runner: Runner) -> None:
+    """The last stage sees which of the measured ones passed, whatever place it has in the file."""
+    stages = {
+        "sums": {"run": ['echo "passed: $AGENTLESS_TEST_PASSED"'], "last": True},
+        "good": {"run": ['sleep 0.5; test -n "$AGENTLESS_TEST_MEASURED"'], "measured": True},
+        "bad": {"run": ["exit 1"], "measured": True},
+        "other": 'test -z "$AGENTLESS_TEST_MEASURED"',
+    }
+    code, found, said = runner(stages)
+    assert (code, found) == (1, [3, 1, 0]), said
+    assert "\npassed: good\n" in said
+
+
 def test_unknown_stages(runner: Runner) -> None:
     process = runner.begin({"a": "true"}, options=())
     process.communicate(timeout=60)
