@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shlex
 import subprocess
 import tarfile
@@ -30,6 +31,7 @@ STATE = "/var/lib/agentless"
 STORE = "/srv/image-store"
 STORE_PORT = 8480
 KILLED = 255  # what ssh says of a command that died of a signal
+HALT = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; jmp to hlt
 
 # Runs the real module; KILL_BEFORE names the effect (or the block of a download) before which it dies.
 DRIVER = """
@@ -70,6 +72,7 @@ class Machine:
     def __init__(self, name: str) -> None:
         self.host = lab.find(name, "c1")
         self.identity: str | None = None
+        self.kept: str | None = None  # the instance that the next test uses again
         self._generation = 0
 
     def shell(self, text: str, *, check: bool = True, stdin: bytes | None = None) -> str:
@@ -86,7 +89,10 @@ class Machine:
         self.digest = hashlib.sha256(content).hexdigest()
         self.size = len(content)
         self.shell(f"cat > {STORE}/{self.digest}", stdin=content)
-        self.shell("systemctl start libvirtd")
+        # A guest that halts in its boot sector costs nothing; what follows makes the file more than one block long.
+        made = f"cd {STORE} && cat > raw && qemu-img convert -f raw -O qcow2 raw halt && rm raw && sha256sum halt"
+        self.halt = self.shell(f"{made} && stat -c %s halt", stdin=HALT + os.urandom(3 << 20)).split()[::2]
+        self.shell(f"mv {STORE}/halt {STORE}/{self.halt[0]}; systemctl start libvirtd")
         self.shell(
             "mkdir -p /etc/agentless && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
             "-subj /CN=store -addext subjectAltName=IP:127.0.0.1 "
@@ -148,10 +154,10 @@ class Machine:
         del operation["generation"]
         return {**operation, **more}
 
-    def spec(self, name: str = "guest", **more: Any) -> DomainSpec:
-        """A small instance of the guest image."""
-        url = f"https://127.0.0.1:{STORE_PORT}/{self.digest}"
-        image = Image(f"sha256:{self.digest}", "qcow2", url, self.size)
+    def spec(self, name: str = "guest", *, halts: bool = False, **more: Any) -> DomainSpec:
+        """A small instance of the guest image, or of one that halts as soon as it starts."""
+        digest, size = (self.halt[0], int(self.halt[1])) if halts else (self.digest, self.size)
+        image = Image(f"sha256:{digest}", "qcow2", f"https://127.0.0.1:{STORE_PORT}/{digest}", size)
         plain = DomainSpec(
             id=str(uuid.uuid4()),
             name=name,
@@ -168,9 +174,16 @@ class Machine:
         """An interface on the test's own bridge."""
         return Nic(f"fa:16:3e:00:00:{number:02x}", str(uuid.uuid4()), "internal", 1442)
 
-    def downloads(self) -> int:
-        """How often the image was fetched."""
-        return self.shell("cat /run/image-store.log").count(f"GET /{self.digest}")
+    def downloads(self, digest: str) -> int:
+        """How often an image was fetched."""
+        return self.shell("cat /run/image-store.log").count(f"GET /{digest}")
+
+    def ready(self, instance_id: str) -> None:
+        """Wait for the guest's prompt: on the host, since a call to the backend costs what a guest's boot needs."""
+        log = f"{STATE}/instances/{instance_id}/console.log"
+        self.shell(
+            f"timeout 240 sh -c 'until grep -qs GUEST-READY {log}; do sleep 0.2; done' || (tail {log} >&2; false)"
+        )
 
     def talk(self, instance_id: str, command: str) -> str:
         """The output of a command in the guest, through the serial console."""
@@ -182,6 +195,17 @@ class Machine:
         """Have the integration bridge, with nobody who wires its ports."""
         self.shell("systemctl start openvswitch-switch; ovs-vsctl --may-exist add-br br-int")
         self.shell("ovs-vsctl set bridge br-int datapath_type=netdev")
+
+    def tidy(self) -> None:
+        """Leave nothing of instances on the host but the one that is kept, whatever became of them."""
+        kept = self.kept or "-"
+        gone = "virsh destroy $d; virsh undefine --nvram --managed-save $d"
+        self.shell(
+            f"for d in $(virsh list --all --uuid | grep -vx -e {kept}); do {gone}; done;"
+            f"find {STATE}/instances -mindepth 1 -maxdepth 1 ! -name {kept} -exec rm -rf {{}} +;"
+            f"rm -rf {STATE}/images; : > /run/image-store.log",
+            check=False,
+        )
 
     def remains(self) -> str:
         """Everything of instances that there is on the host, in one text; empty when there is nothing."""

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 @pytest.mark.parametrize("place", ["image", "disk", "seed", "define", "start"])
 def test_killed_spawn_is_finished_by_the_next(machine: Machine, place: str) -> None:
     """Killed before each of its effects and run again: there once, and running."""
-    spec = machine.spec()
+    spec = machine.spec(halts=True)
     assert machine.run([machine.spawn(spec)], kill_before=place) == []
     assert machine.run([machine.spawn(spec)])[0] == {"ok": True, "changed": True, "state": "running"}
     assert machine.shell("virsh list --all --name").split() == [spec.id]
@@ -30,7 +30,7 @@ def test_killed_spawn_is_finished_by_the_next(machine: Machine, place: str) -> N
 @pytest.mark.parametrize("place", ["disk", "define", "start"])
 def test_killed_spawn_is_undone_by_destroy(machine: Machine, place: str) -> None:
     """Whatever a killed spawn has left, destroy finds it."""
-    spec = machine.spec()
+    spec = machine.spec(halts=True)
     machine.run([machine.spawn(spec)], kill_before=place)
     machine.one("destroy", spec.id)
     assert machine.remains() == ""
@@ -38,20 +38,20 @@ def test_killed_spawn_is_undone_by_destroy(machine: Machine, place: str) -> None
 
 def test_killed_download(machine: Machine) -> None:
     """Killed while the image comes in; the next spawn starts it over and nothing is left of the first."""
-    spec = machine.spec()
+    spec = machine.spec(halts=True)
     assert machine.run([machine.spawn(spec)], kill_before="second block") == []
-    assert machine.shell(f"ls -A {STATE}/images").split() == [f"{machine.digest}.part"]
+    assert machine.shell(f"ls -A {STATE}/images").split() == [f"{machine.halt[0]}.part"]
     assert machine.run([machine.spawn(spec)])[0]["state"] == "running"
-    assert machine.shell(f"ls -A {STATE}/images").split() == [machine.digest]
+    assert machine.shell(f"ls -A {STATE}/images").split() == [machine.halt[0]]
 
 
 def test_ten_at_once_download_once(machine: Machine) -> None:
     """Two calls of five spawns each at the same time: one download, ten guests; then none."""
-    specs = [machine.spec(f"g{n}", ram=64) for n in range(10)]
+    specs = [machine.spec(f"g{n}", halts=True, ram=64) for n in range(10)]
     calls = [machine.start([machine.spawn(spec) for spec in half]) for half in (specs[:5], specs[5:])]
     results = [result for call in calls for result in machine.finish(call)]
     assert [result.get("state") for result in results] == ["running"] * 10, results
-    assert machine.downloads() == 1
+    assert machine.downloads(machine.halt[0]) == 1
     assert sorted(machine.shell("virsh list --name").split()) == sorted(spec.id for spec in specs)
     machine.run([{"op": "destroy", "id": spec.id} for spec in specs])
     assert machine.remains() == ""
@@ -59,7 +59,7 @@ def test_ten_at_once_download_once(machine: Machine) -> None:
 
 def test_wrong_checksum(machine: Machine) -> None:
     """Refused, and nothing is stored: no image, no directory, no domain. The others of the call go on."""
-    good, bad = machine.spec(), machine.spec()
+    good, bad = machine.spec(halts=True), machine.spec(halts=True)
     wrong = machine.spawn(bad)
     wrong["disks"][0]["image"]["checksum"] = "sha256:" + "0" * 64
     results = machine.run([wrong, machine.spawn(good)])
@@ -67,12 +67,12 @@ def test_wrong_checksum(machine: Machine) -> None:
     assert results[1]["state"] == "running"
     machine.one("destroy", good.id)
     assert machine.remains() == ""
-    assert machine.shell(f"ls -A {STATE}/images").split() == [machine.digest]
+    assert machine.shell(f"ls -A {STATE}/images").split() == [machine.halt[0]]
 
 
 def test_spawn_that_cannot_start(machine: Machine) -> None:
     """libvirt's own reason is told, and what was made is taken back."""
-    spec = machine.spec(nics=(machine.nic(9),))
+    spec = machine.spec(halts=True, nics=(machine.nic(9),))
     operation = machine.spawn(spec)
     operation["xml"] = operation["xml"].replace("br-int", "br-nowhere")
     result = machine.run([operation])[0]
@@ -83,7 +83,7 @@ def test_spawn_that_cannot_start(machine: Machine) -> None:
 
 def test_domains_of_others_are_left_alone(machine: Machine) -> None:
     """A domain without our record, or with the record of another instance, is neither started nor destroyed."""
-    spec = machine.spec()
+    spec = machine.spec(halts=True)
     for record in ("", spec.id.replace(spec.id[:8], "00000000")):
         xml = machine.spawn(spec)["xml"].replace(f'id="{spec.id}"', f'id="{record}"')
         machine.shell("virsh -q define /dev/stdin", stdin=xml.encode())
@@ -99,7 +99,7 @@ def test_domains_of_others_are_left_alone(machine: Machine) -> None:
 
 def test_orders_that_are_too_old(machine: Machine) -> None:
     """A controller that woke up late changes nothing."""
-    spec = machine.spec()
+    spec = machine.spec(halts=True)
     machine.run([machine.spawn(spec)])
     result = machine.run([{"op": "destroy", "id": spec.id, "generation": 1}])[0]
     assert result["error"] == "StaleGeneration"

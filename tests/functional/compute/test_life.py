@@ -16,23 +16,13 @@ from tests.functional.compute.machine import STATE, Machine
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
-def console(machine: Machine, instance_id: str, until: str, timeout: float = 240) -> str:
-    """The console's text once it holds ``until``."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        text = str(machine.one("console_log", instance_id, max_bytes=65536)["log"])
-        if until in text:
-            return text
-        time.sleep(0.5)
-    raise AssertionError(f"{until!r} not in the console after {timeout} s: {text[-2000:]}")
-
-
 def test_from_spawn_to_destroy(machine: Machine) -> None:
     """A guest boots from its disk, reads its seed, obeys, and leaves nothing behind."""
     spec = machine.spec("web1")
     assert machine.run([machine.spawn(spec)])[0] == {"ok": True, "changed": True, "state": "running"}
     assert machine.run([machine.spawn(spec)])[0] == {"ok": True, "changed": False, "state": "running"}
-    text = console(machine, spec.id, "GUEST-READY")
+    machine.ready(spec.id)
+    text = str(machine.one("console_log", spec.id, max_bytes=65536)["log"])
     assert f"GUEST-READY hostname=web1 instance-id={spec.id}" in text
     assert "\x1b" not in text
 
@@ -57,9 +47,9 @@ def test_from_spawn_to_destroy(machine: Machine) -> None:
     assert machine.one("stop", spec.id)["changed"] is False
     assert machine.one("start", spec.id)["changed"] is True
     assert machine.one("start", spec.id)["changed"] is False
-    console(machine, spec.id, "GUEST-READY")
+    machine.ready(spec.id)
     assert machine.one("reboot", spec.id, timeout=30)["forced"] is False
-    console(machine, spec.id, "GUEST-READY")
+    machine.ready(spec.id)
     assert machine.one("reboot", spec.id, hard=True)["forced"] is True
     machine.shell(f"virsh -q snapshot-create {spec.id} --disk-only --no-metadata || true; virsh managedsave {spec.id}")
     assert machine.one("destroy", spec.id)["changed"] is True
@@ -82,7 +72,7 @@ def test_interfaces_come_and_go(machine: Machine) -> None:
     first, second = machine.nic(1), machine.nic(2)
     spec = machine.spec(nics=(first,))
     machine.run([machine.spawn(spec)])
-    console(machine, spec.id, "GUEST-READY")
+    machine.ready(spec.id)
     xml = _interface(machine, spec.id, second)
     assert machine.one("attach_nic", spec.id, xml=xml)["changed"] is True
     assert machine.one("attach_nic", spec.id, xml=xml)["changed"] is False
@@ -98,7 +88,7 @@ def test_interfaces_come_and_go(machine: Machine) -> None:
 def test_spawn_waits_for_ports(machine: Machine) -> None:
     """Without a controller that wires them, ports never come up, and the instance is taken back."""
     machine.bridge()
-    lame, good = machine.spec(nics=(machine.nic(3),)), machine.spec(nics=(machine.nic(4),))
+    lame, good = (machine.spec(halts=True, nics=(machine.nic(n),)) for n in (3, 4))
     wired = good.nics[0]
     machine.shell(
         f"(until ovs-vsctl --if-exists set Interface {wired.tap} external_ids:ovn-installed=true && "

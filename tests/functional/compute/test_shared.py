@@ -17,7 +17,7 @@ from agentless_lab import lab
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 from tests.functional.compute.machine import CHECKOUT, Machine
-from tests.functional.compute.test_volumes import SECRET, WHERE, places, ready, secrets
+from tests.functional.compute.test_volumes import SECRET, WHERE, places, secrets
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -35,7 +35,7 @@ class Host(Machine):
         """A guest that is ready, with the volume plugged in."""
         spec = self.spec("shared")
         assert self.run([self.spawn(spec)])[0]["ok"]
-        ready(self, spec.id)
+        self.ready(spec.id)
         self.one("attach_volume", spec.id, volume=volume)
         return spec.id
 
@@ -112,7 +112,7 @@ def test_shared_by_two_and_kept_through_a_power_cut(hosts: tuple[Host, Host]) ->
     power(second, "start")
     assert volume["id"] in secrets(second)
     assert [second.one("start", two)["changed"] for _turn in range(2)] == [True, False]
-    ready(second, two)
+    second.ready(two)
     assert second.read(two, 8) == "ijkl"
 
     assert second.one("detach_volume", two, volume={"id": volume["id"]})["released"] is True

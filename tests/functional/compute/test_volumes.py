@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -58,19 +57,28 @@ def target(machine: Machine) -> Iterator[Target]:
 
 @pytest.fixture
 def guest(machine: Machine) -> str:
-    """A guest that is ready."""
-    spec = machine.spec("vol")
-    machine.run([machine.spawn(spec)])
-    ready(machine, spec.id)
-    return spec.id
+    """A guest that is ready: that of the test before, if it runs and has neither volumes nor secrets."""
+    found = machine.kept
+    if (
+        found is None
+        or machine.shell(f"virsh domstate {found}", check=False).strip() != "running"
+        or has(machine, found)
+    ):
+        machine.kept = None
+        machine.tidy()
+        spec = machine.spec("vol")
+        machine.run([machine.spawn(spec)])
+        machine.ready(spec.id)
+        machine.kept = found = spec.id
+    return found
 
 
-def ready(machine: Machine, instance_id: str) -> None:
-    """Wait for the guest's prompt."""
-    deadline = time.monotonic() + 240
-    while "GUEST-READY" not in str(machine.one("console_log", instance_id, max_bytes=65536)["log"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+def has(machine: Machine, guest: str) -> str:
+    """What there is of volumes in the guest and for it, in one text."""
+    names = "; ".join(
+        f"virsh -q domblklist {flag} {guest} | grep -v -e ' vda ' -e ' vdb '" for flag in ("", "--inactive")
+    )
+    return machine.shell(f"{names}; virsh -q secret-list; true").strip()
 
 
 def volume(source: dict[str, Any], volume_id: str, secret: str = SECRET, device: str = "vdc") -> dict[str, Any]:
@@ -97,6 +105,23 @@ def foreseen(machine: Machine, op: str, instance_id: str, described: dict[str, A
     reply = json.loads(machine.shell(f"PYTHONPATH={TREE} python3 {TREE}/driver.py", stdin=json.dumps(call).encode()))
     assert reply["results"][0]["ok"], reply
     return bool(reply["results"][0]["changed"])
+
+
+def test_spawned_with_a_volume_and_destroyed(machine: Machine, target: Target) -> None:
+    """The secret is there before the domain, and goes with it, also when the spawn was killed before the domain."""
+    key = str(uuid.uuid4())
+    source = target.export(key)
+    disk = VolumeDisk(key, "vdb", source, user=source["user"], secret=SECRET, iotune={"total_iops_sec": 500})
+    spec = machine.spec("vol", volumes=(disk,))
+    assert machine.run([machine.spawn(spec)], "define") == []
+    assert key in secrets(machine)
+    machine.one("destroy", spec.id)
+    assert secrets(machine) == ""
+    assert machine.run([machine.spawn(spec)])[0]["ok"] is True
+    machine.ready(spec.id)
+    assert key[:20] in machine.talk(spec.id, "cat /sys/block/vdb/serial")
+    machine.one("destroy", spec.id)
+    assert (secrets(machine), machine.remains()) == ("", "")
 
 
 def test_a_volume_comes_and_goes(machine: Machine, target: Target, guest: str) -> None:
@@ -167,23 +192,6 @@ def test_killed_on_the_way_in_and_out(machine: Machine, target: Target, guest: s
     assert (secrets(machine), places(machine, guest)) == ("", [[], []])
 
 
-def test_spawned_with_a_volume_and_destroyed(machine: Machine, target: Target) -> None:
-    """The secret is there before the domain, and goes with it, also when the spawn was killed before the domain."""
-    key = str(uuid.uuid4())
-    source = target.export(key)
-    disk = VolumeDisk(key, "vdb", source, user=source["user"], secret=SECRET, iotune={"total_iops_sec": 500})
-    spec = machine.spec("vol", volumes=(disk,))
-    assert machine.run([machine.spawn(spec)], "define") == []
-    assert key in secrets(machine)
-    machine.one("destroy", spec.id)
-    assert secrets(machine) == ""
-    assert machine.run([machine.spawn(spec)])[0]["ok"] is True
-    ready(machine, spec.id)
-    assert key[:20] in machine.talk(spec.id, "cat /sys/block/vdb/serial")
-    machine.one("destroy", spec.id)
-    assert (secrets(machine), machine.remains()) == ("", "")
-
-
 def test_limits_io_threads_and_a_stopped_guest(machine: Machine, guest: str) -> None:
     """Limits with bursts and an io thread are in both places; a stopped guest's definition is changed alone."""
     key = str(uuid.uuid4())
@@ -201,7 +209,7 @@ def test_limits_io_threads_and_a_stopped_guest(machine: Machine, guest: str) -> 
     assert [result["changed"] for result in results] == [True, False]
     assert machine.one("resize_volume", guest, volume={"id": key, "size": 1})["changed"] is False
     machine.one("start", guest)
-    ready(machine, guest)
+    machine.ready(guest)
     assert key[:20] in machine.talk(guest, "cat /sys/block/vdc/serial")
     assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
     assert places(machine, guest) == [[], []]
@@ -256,7 +264,7 @@ def test_each_key_reaches_the_guest_and_changes_under_it(machine: Machine, guest
     machine.one("start", guest)
     assert driver(machine, guest) == {name: str(value) for name, value in second.items()}
     assert in_force(machine, guest, "--live") == TOTALS
-    ready(machine, guest)
+    machine.ready(guest)
     assert machine.one("detach_volume", guest, volume={"id": key})["released"] is True
     for gone in (key, str(uuid.uuid4())):
         assert machine.one("tune_volume", guest, volume={"id": gone, **second})["changed"] is False
@@ -266,7 +274,9 @@ def test_each_key_reaches_the_guest_and_changes_under_it(machine: Machine, guest
 
 def test_limits_of_a_flavor(machine: Machine) -> None:
     """They are those of the instance's own disk."""
-    spec = machine.spec("tuned", extra_specs={f"quota:disk_{name}": str(value) for name, value in PARTS.items()})
+    spec = machine.spec(
+        "tuned", halts=True, extra_specs={f"quota:disk_{name}": str(value) for name, value in PARTS.items()}
+    )
     assert machine.run([machine.spawn(spec)])[0]["ok"] is True
     said = machine.shell(f"virsh blkdeviotune {spec.id} vda")
     assert {name: int(re.findall(rf"^{name}\s*: (\d+)", said, re.MULTILINE)[0]) for name in PARTS} == PARTS

@@ -20,7 +20,6 @@ from agentless_lab.system import PREREQUISITES, LabError, require
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.hardware import VolumeDisk
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from tests.functional.compute.machine import STORE, TREE, Machine
-from tests.functional.compute.test_volumes import ready
 
 SECRET = "canary-secret-7Qx"
 BACKEND = "b1"
@@ -88,8 +87,22 @@ class Site(Machine):
         """A guest that is ready."""
         spec = self.spec("vol")
         assert self.run([self.spawn(spec)])[0]["ok"]
-        ready(self, spec.id)
+        self.ready(spec.id)
         return spec.id
+
+
+@contextlib.contextmanager
+def borrowed(host: Site, ends: str) -> Iterator[Site]:
+    """The host for one kind of storage, which ends by a shell line; the next kind finds nothing of it."""
+    try:
+        yield host
+    finally:
+        host.tidy()
+        host.shell(f"{ends}; rm -rf {FILES} /etc/agentless/volume.json")
+    found = host.remains() + host.shell(
+        "virsh -q secret-list; grep -e ' /srv' -e glusterfs -e ' nfs' /proc/mounts; true"
+    )
+    assert found.strip() == ""
 
 
 @contextlib.contextmanager
@@ -178,7 +191,7 @@ def booted(host: Site) -> tuple[str, str]:
     spec = host.spec("booted", disks=(), volumes=(disk,))
     made = host.run([host.spawn(spec)])[0]
     assert made["ok"], made
-    ready(host, spec.id)
+    host.ready(spec.id)
     return spec.id, key
 
 
@@ -188,7 +201,7 @@ def keeps(host: Site, guest: str, *, off: bool) -> None:
     if off:
         host.one("stop", guest, hard=True)
         host.one("start", guest)
-        ready(host, guest)
+        host.ready(guest)
     assert "mine" in host.talk(guest, "dd if=/dev/vda bs=1M skip=100 count=1 2>/dev/null | head -c 9")
 
 

@@ -18,14 +18,20 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 MADE = (
     "systemctl start glusterd && for n in $(seq 50); do gluster volume list >/dev/null 2>&1 && break; sleep 0.2; done; "
-    "gluster --mode=script volume create vols {0}:/srv/brick force && gluster --mode=script volume start vols"
+    "gluster --mode=script volume create vols {0}:/srv/brick force && "
+    # What was killed is missed after so many seconds, not after 42.
+    "gluster --mode=script volume set vols network.ping-timeout 4 && gluster --mode=script volume start vols"
+)
+ENDS = (
+    "gluster --mode=script volume stop vols force; systemctl stop glusterd; pkill -9 gluster; rm -rf /srv/brick; "
+    "for each in $(awk '$3 ~ /glusterfs/ {print $2}' /proc/mounts); do umount -l $each; done"
 )
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[direct.Site]:
+def host(alone: direct.Site) -> Iterator[direct.Site]:
     """A volume of Gluster in one test host."""
-    with direct.site() as made:
+    with direct.borrowed(alone, ENDS) as made:
         made.install("glusterfs-server")
         made.shell(MADE.format(made.host.address))
         made.offer(driver="gluster", volume="vols", servers=[made.host.address])
