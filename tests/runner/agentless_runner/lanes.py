@@ -141,9 +141,12 @@ class Lanes:
         log = self.work / "logs" / f"{stage.name}.log"
         counts = self.work / "counts" / stage.name
         words = ["timeout", f"--kill-after={GRACE}", f"{limit:.0f}", *self.command, stage.name, *stage.run]
-        environment = {**os.environ, **self.environment, "AGENTLESS_TEST_COUNTS": str(counts)}
-        if stage.measured:
-            environment["AGENTLESS_TEST_MEASURED"] = "yes"
+        environment = {
+            **os.environ,
+            **self.environment,
+            "AGENTLESS_TEST_COUNTS": str(counts),
+            "AGENTLESS_TEST_MEASURED": "yes" if stage.measured else "",
+        }
         if stage.last:
             passed = [name for name, each in self.results.items() if each.stage.measured and each.code == 0]
             environment["AGENTLESS_TEST_PASSED"] = ",".join(passed)

@@ -174,7 +174,7 @@ def test_broken_off_and_run_again(
     done = predict_then_do(cloud, "image", name="golden", volume="data")
     assert done.values["image"]["status"] == "active"
     assert (let_in, status(cloud, volume), len(bus.files())) == ({}, "available", 1)
-    assert not fetchers(bus)
+    assert soon(lambda: not fetchers(bus))
 
 
 def test_removed_while_it_is_read(
