@@ -282,12 +282,13 @@ def test_user_mode_linux_works_when_a_program_ends_well_in_it(tmp_path: Path) ->
     """Not when its kernel comes up alone; and whatever is tried leaves the image as it was."""
     kept = machine.image()
     before = os.stat(kept / "disk.raw")
-    assert uml.starts(kept)
+    assert not uml.starts(kept, memory=2**40)
+    assert uml.starts(kept, memory=machine.MEMORY)
     assert os.stat(kept / "disk.raw").st_mtime_ns == before.st_mtime_ns
     for name in (uml.PROGRAM, uml.SHIM):
         (tmp_path / name).symlink_to(kept / name)
     (tmp_path / "disk.raw").write_bytes(b"\0" * 2**20)
-    assert not uml.starts(tmp_path)
+    assert not uml.starts(tmp_path, memory=machine.MEMORY)
 
 
 @pytest.mark.lab

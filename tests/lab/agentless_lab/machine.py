@@ -31,6 +31,7 @@ PREREQUISITES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mkfs.ext4": "e2fsprogs",
+    "taskset": "util-linux",
     "tcc": "tcc",
     "timeout": "coreutils",
 }
@@ -77,7 +78,7 @@ def choose(flavor: str = "full", asked: str | None = None) -> Machine:
 def starts(kind: str, kept: Path) -> bool:
     """Whether machines of that kind really start here."""
     if kind == UML:
-        return uml.starts(kept)
+        return uml.starts(kept, memory=MEMORY)
     return (kind != KVM or os.path.exists("/dev/kvm")) and qemu.starts(kind, kept, memory=MEMORY)
 
 
