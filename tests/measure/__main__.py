@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import coverage
@@ -111,7 +112,9 @@ def measured(directory: Path) -> tuple[dict[str, Figure], dict[str, str], int]:
         return {}, {}, 0
     with tempfile.TemporaryDirectory() as scratch:
         cover = coverage.Coverage(data_file=str(Path(scratch) / "all"), config_file=str(SETTINGS), messages=False)
-        cover.combine(found, keep=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a process that was killed while it wrote
+            cover.combine(found, keep=True)
         for part in PARTS:
             for path in Path(part).rglob("*.py"):
                 cover.get_data().touch_file(str(path))  # a file that nobody has imported counts too
