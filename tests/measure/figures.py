@@ -130,11 +130,11 @@ def lowest(files: Mapping[str, Figure], count: int) -> dict[str, Figure]:
     return {path: files[path] for path in sorted(files, key=missing)[:count]}
 
 
-def read_floors(content: Sequence[Mapping[str, Any]]) -> list[Floor]:
+def read_floors(content: Sequence[Mapping[str, Any]] | None) -> list[Floor]:
     """Read the floors of the file."""
     return [
         Floor(frozenset(each["stages"]), {name: float(least) for name, least in each["least"].items()})
-        for each in content
+        for each in content or ()
     ]
 
 

@@ -188,14 +188,23 @@ def main() -> int:
 
 def _whole(roots: queue.Queue[Path], wanted: Sequence[Mutation], jobs: int) -> bool:
     """Whether the tests pass while nothing is broken; red ones would notice anything."""
-    tests = sorted({test for mutation in wanted for test in mutation.tests})
-    root = roots.get()
-    code, output = tested(root, tests, "-n", str(jobs))
-    roots.put(root)
-    print(output.strip().splitlines()[-1] if output.strip() else "", "(nothing broken)", flush=True)
-    if code != PASSED:
-        print(f"{output[-4000:]}\nThe tests are not green while nothing is broken.\n0 passed, 1 failed")
-    return code == PASSED
+
+    def one(tests: tuple[str, ...]) -> bool:
+        root = roots.get()
+        try:
+            code, output = tested(root, tests)
+        finally:
+            roots.put(root)
+        if code != PASSED:
+            print(f"{output[-4000:]}\nNot green while nothing is broken: {' '.join(tests)}", flush=True)
+        return code == PASSED
+
+    selections = sorted({mutation.tests for mutation in wanted})
+    with ThreadPoolExecutor(jobs) as pool:
+        green = list(pool.map(one, selections))
+    if not all(green):
+        print(f"\n0 passed, {green.count(False)} failed")
+    return all(green)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.mutation.__main__ import CHECKOUT, LINES, Mutation, broken, judged, read
@@ -23,7 +21,9 @@ def test_each_line_is_there_once(mutation: Mutation) -> None:
     assert changed is not None, "the line was changed: change it in tests/mutation/lines.yml too, or drop it"
     assert changed != source
     compile(changed, mutation.file, "exec")
-    assert all(Path(CHECKOUT / test.partition("::")[0]).exists() for test in mutation.tests)
+    paths = [test.partition("::")[0] for test in mutation.tests if test.startswith("tests/")]
+    assert paths
+    assert all((CHECKOUT / path).exists() for path in paths)
 
 
 def test_there_are_fifty_of_them() -> None:

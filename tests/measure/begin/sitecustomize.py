@@ -13,8 +13,13 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
 import os
-from typing import Any
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OURS = "ansible_collections.agentless.cloud."
 ON_A_HOST = "/var/lib/agentless-coverage"
@@ -48,9 +53,10 @@ def _begin() -> None:
 
     def keep() -> None:
         try:
-            measured.stop()
-            if measured.get_data():
-                measured.save()
+            with _quiet():
+                measured.stop()
+                if measured.get_data():
+                    measured.save()
         except Exception:  # a disk that a test has filled; the process under test goes its way
             pass
 
@@ -61,7 +67,16 @@ def _begin() -> None:
     atexit.register(keep)
     # Forked children end by this and skip what is registered: the workers of a play, and those of the tests.
     os._exit = kept  # type: ignore[assignment]
-    measured.start()
+    with _quiet():
+        measured.start()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what coverage.py would tell a person away from the output that is under test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 if os.path.isdir(WHERE):
