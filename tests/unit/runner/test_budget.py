@@ -92,6 +92,13 @@ def test_the_budget_of_this_checkout() -> None:
     assert [stage.name for stage in known.stages if not stage.seconds] == []
 
 
+def test_ci_runs_it_whole() -> None:
+    """With a limit of time, and no stage picked."""
+    lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert lines[-1] == 'exec "$(dirname "$0")/../scripts/test" --within 75'
+
+
 def test_every_test_is_in_a_stage() -> None:
     """No file of tests is forgotten, and none runs twice."""
     known = budget.load(ROOT / "tests/budget.yml")
