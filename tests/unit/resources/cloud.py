@@ -140,6 +140,7 @@ def predict_then_do(cloud: Cloud, module: str, **args: Any) -> Outcome:
         list(done.changes),
         done.header,
     ), "check mode predicted something else"
+    assert set(predicted.values) == set(done.values), "check mode returned less, or more"
     assert_agrees(predicted.values, done.values)
     after = cloud.digest()
     assert done.changed or after == before, "changed without saying so"
