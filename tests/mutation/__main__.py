@@ -4,7 +4,7 @@
 
 """Break the lines of lines.yml, one after the other, and have the tests notice each.
 
-  python -m tests.mutation [--only WORD] [--jobs N]
+  python -m tests.mutation [--only PATTERN] [--unchecked] [--jobs N]
 
 It works on copies of the checkout, in a temporary directory. First the tests named run on lines that are whole and must
 pass. Exit code 1: a broken line survived, a line is not in its file exactly once, or tests did not run.
@@ -13,22 +13,27 @@ pass. Exit code 1: a broken line survived, a line is not in its file exactly onc
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
+T = TypeVar("T")
+R = TypeVar("R")
 CHECKOUT = Path(__file__).resolve().parents[2]
 LINES = Path(__file__).resolve().with_name("lines.yml")
 LIMIT = 900  # seconds for the tests of one broken line; tests that hang are not green either
@@ -66,7 +71,7 @@ class Result:
 def read(text: str) -> list[Mutation]:
     """Read the table."""
     return [
-        Mutation(each["file"], each["line"], each["broken"], tuple(each["tests"].split()))
+        Mutation(each["file"], each["line"], each["broken"], tuple(shlex.split(each["tests"])))
         for each in yaml.safe_load(text)
     ]
 
@@ -128,15 +133,25 @@ def tested(root: Path, tests: Sequence[str], *options: str) -> tuple[int | None,
         text=True,
         start_new_session=True,
     )
+    _running.add(process)
     try:
         output, _ = process.communicate(timeout=LIMIT)
-    except BaseException as exc:
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        return None, ""
+    finally:
+        _end(process)
+        _running.discard(process)
+
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End tests and what they have started."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if isinstance(exc, subprocess.TimeoutExpired):
-            return None, ""
-        raise
-    return process.returncode, output
+    process.wait()
 
 
 def tried(mutation: Mutation, root: Path) -> Result:
@@ -158,19 +173,21 @@ def tried(mutation: Mutation, root: Path) -> Result:
 def main() -> int:
     """Try them all and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="WORD", help="those whose file or line holds this")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="those whose file and line match this")
+    parser.add_argument("--unchecked", action="store_true", help="do not run the tests on whole lines first")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    wanted = [each for each in read(LINES.read_text(encoding="utf-8")) if given.only in each.name]
+    wanted = [each for each in read(LINES.read_text(encoding="utf-8")) if re.search(given.only, each.name)]
     with tempfile.TemporaryDirectory(prefix="agentless-mutation-") as scratch:
         roots: queue.Queue[Path] = queue.Queue()
         for number in range(given.jobs):
             roots.put(copied(Path(scratch) / str(number)))
-        if not _whole(roots, wanted, given.jobs):
-            return 1
+        red = set() if given.unchecked else _red(roots, wanted, given.jobs)
 
         def one(mutation: Mutation) -> Result:
+            if mutation.tests in red:
+                return Result(mutation, False, "ITS TESTS ARE RED while nothing is broken")
             root = roots.get()
             try:
                 result = tried(mutation, root)
@@ -179,15 +196,14 @@ def main() -> int:
             print(f"{result.said}  [{result.seconds:.0f} s]  {mutation.name}", flush=True)
             return result
 
-        with ThreadPoolExecutor(given.jobs) as pool:
-            results = list(pool.map(one, wanted))
+        results = _at_once(one, wanted, given.jobs)
     passed = sum(result.noticed for result in results)
     print(f"\n{passed} passed, {len(results) - passed} failed")
     return int(passed < len(results) or not results)
 
 
-def _whole(roots: queue.Queue[Path], wanted: Sequence[Mutation], jobs: int) -> bool:
-    """Whether the tests pass while nothing is broken; red ones would notice anything."""
+def _red(roots: queue.Queue[Path], wanted: Sequence[Mutation], jobs: int) -> set[tuple[str, ...]]:
+    """Run the tests while nothing is broken and return those that do not pass: they would notice anything."""
 
     def one(tests: tuple[str, ...]) -> bool:
         root = roots.get()
@@ -196,15 +212,23 @@ def _whole(roots: queue.Queue[Path], wanted: Sequence[Mutation], jobs: int) -> b
         finally:
             roots.put(root)
         if code != PASSED:
-            print(f"{output[-4000:]}\nNot green while nothing is broken: {' '.join(tests)}", flush=True)
+            print(f"{output[-4000:]}\nnot green while nothing is broken: {' '.join(tests)}", flush=True)
         return code == PASSED
 
     selections = sorted({mutation.tests for mutation in wanted})
+    return {tests for tests, green in zip(selections, _at_once(one, selections, jobs), strict=True) if not green}
+
+
+def _at_once(work: Callable[[T], R], items: Sequence[T], jobs: int) -> list[R]:
+    """Do the work for each item, so many at a time; a run that is told to stop ends at once."""
     with ThreadPoolExecutor(jobs) as pool:
-        green = list(pool.map(one, selections))
-    if not all(green):
-        print(f"\n0 passed, {green.count(False)} failed")
-    return all(green)
+        try:
+            return list(pool.map(work, items))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(_running):
+                _end(process)
+            raise
 
 
 if __name__ == "__main__":

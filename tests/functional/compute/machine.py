@@ -198,12 +198,12 @@ class Machine:
 
     def tidy(self) -> None:
         """Leave nothing of instances on the host but the one that is kept, whatever became of them."""
-        kept = self.kept or "-"
+        kept, image = (self.kept, self.digest) if self.kept else ("-", "-")
         gone = "virsh destroy $d; virsh undefine --nvram --managed-save $d"
         self.shell(
             f"for d in $(virsh list --all --uuid | grep -vx -e {kept}); do {gone}; done;"
             f"find {STATE}/instances -mindepth 1 -maxdepth 1 ! -name {kept} -exec rm -rf {{}} +;"
-            f"rm -rf {STATE}/images; : > /run/image-store.log",
+            f"find {STATE}/images -type f ! -name {image} -delete; : > /run/image-store.log",
             check=False,
         )
 
