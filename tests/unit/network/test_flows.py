@@ -110,12 +110,12 @@ def test_the_life_of_a_network(cloud: Cloud) -> None:
         ({"subnets": [FOUR, {"cidr": "10.0.0.128/25"}]}, "BadInput", "overlap"),
         ({"subnets": [FOUR, {"name": "four", "cidr": "10.1.0.0/24"}]}, "BadInput", "'four'"),
         (
-            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.9", "allocation_pools": [POOL]}]},
+            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.9", **POOLS}]},
             "BadInput",
             "10.0.0.9",
         ),
         (
-            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.5", "allocation_pools": [POOL]}]},
+            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.5", **POOLS}]},
             "BadInput",
             "10.0.0.5",
         ),
