@@ -37,7 +37,7 @@ R = TypeVar("R")
 CHECKOUT = Path(__file__).resolve().parents[2]
 LINES = Path(__file__).resolve().with_name("lines.yml")
 LIMIT = 900  # seconds for the tests of one broken line; tests that hang are not green either
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::\S+)", re.MULTILINE)
 PASSED, RED = 0, 1  # exit codes of pytest; every other one says that the tests did not run
 # What would lead the copy's tests back to the checkout.
 LEADING = ("AGENTLESS_COLLECTIONS_TREE", "ANSIBLE_COLLECTIONS_PATH", "PYTHONPATH", "AGENTLESS_COVERAGE_DATA")

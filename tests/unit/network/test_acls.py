@@ -105,6 +105,13 @@ def test_acls_of_a_group(stateful: bool, action: str) -> None:
     }
 
 
+@pytest.mark.parametrize(("direction", "ovn"), [("ingress", "to-lport"), ("egress", "from-lport")])
+def test_a_rule_stands_in_its_own_direction(direction: str, ovn: str) -> None:
+    (acl,) = rules.acls(GROUP, True, [rule(direction=direction)])
+    assert acl["direction"] == ovn
+    assert acl["match"].startswith("outport" if ovn == "to-lport" else "inport")
+
+
 def test_the_drop_group_closes_both_directions_below_every_rule_and_forbids_serving_above() -> None:
     acls = rules.drop_acls()
     last = {acl["direction"]: acl for acl in acls if acl["priority"] == rules.DROP}

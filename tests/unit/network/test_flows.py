@@ -70,6 +70,7 @@ def used(cloud: Cloud, resource: str) -> int:
 
 
 FOUR = {"name": "four", "cidr": "10.0.0.0/24"}
+POOLS = {"allocation_pools": [{"start": "10.0.0.5", "end": "10.0.0.9"}]}
 SIX = {"name": "six", "cidr": "fd00::/64"}
 VLAN = {"provider_network_type": "vlan", "provider_physical_network": "office", "provider_segmentation_id": 7}
 RULE = {"direction": "ingress", "protocol": "tcp", "port_range_min": 22}
@@ -108,6 +109,16 @@ def test_the_life_of_a_network(cloud: Cloud) -> None:
         ({"mtu": 65536}, "BadInput", "65535"),
         ({"subnets": [FOUR, {"cidr": "10.0.0.128/25"}]}, "BadInput", "overlap"),
         ({"subnets": [FOUR, {"name": "four", "cidr": "10.1.0.0/24"}]}, "BadInput", "'four'"),
+        (
+            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.9", **POOLS}]},
+            "BadInput",
+            "10.0.0.9",
+        ),
+        (
+            {"name": "more", "subnets": [{**FOUR, "gateway_ip": "10.0.0.5", **POOLS}]},
+            "BadInput",
+            "10.0.0.5",
+        ),
         ({**VLAN, "provider_network_type": "flat"}, "BadInput", "VLAN"),
         ({**VLAN, "provider_segmentation_id": None}, "BadInput", "VLAN"),
         ({**VLAN, "provider_segmentation_id": 4095}, "BadInput", "4094"),
@@ -122,7 +133,7 @@ def test_a_network_that_cannot_be(options: dict[str, Any], error: str, words: st
     before, rows = cloud.digest(), dict(cloud.rpc.rows)
     for check in (True, False):
         with pytest.raises(CloudError) as caught:
-            cloud.ask("network", name="front", check=check, **options)
+            cloud.ask("network", check=check, **{"name": "front", **options})
         assert caught.value.error == error
         assert words in caught.value.msg
     assert (cloud.digest(), cloud.rpc.rows) == (before, rows)

@@ -73,6 +73,17 @@ def test_a_group_leaves_the_port_that_no_longer_has_it() -> None:
     assert [mutation[0] for mutation in again.mutations] == ["remove"]
 
 
+def test_a_rule_that_is_taken_away_leaves_its_group() -> None:
+    two = world.secgroup("g", world.rule("r", protocol="tcp"), world.rule("s", protocol="udp"))
+    _results, model = driver.plan(EMPTY, [two])
+    results, again = driver.plan(tables_of(model), [GROUP])
+    assert results == [{"ok": True, "changed": True}]
+    assert [(verb, table, column) for verb, table, _uuid, column, _value in again.mutations] == [
+        ("remove", "Port_Group", "acls")
+    ]
+    assert not again.inserts
+
+
 def test_a_new_port_in_a_large_group_writes_only_itself() -> None:
     first = [GROUP, world.network(), *(world.port(number, groups=("g",)) for number in range(100))]
     _results, model = driver.plan(EMPTY, first)
