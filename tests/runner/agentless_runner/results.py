@@ -91,7 +91,7 @@ def cases(report: Path, root: Path) -> list[Case]:
 
 def _name(classname: str, name: str, root: Path) -> str:
     """Return ``tests/unit/test_x.py::test_y``; a file that was skipped whole has no test's name."""
-    parts = (classname or name).split(".")
+    parts = [part for part in (classname or name).split(".") if part]  # an interrupted report has entries without names
     for place in range(len(parts), 0, -1):
         file = Path(*parts[:place]).with_suffix(".py")
         if (root / file).is_file():

@@ -65,7 +65,7 @@ class Runner:
         return subprocess.Popen(
             [*argv, "--", *stages],
             cwd=self.place,
-            env={**os.environ, "AGENTLESS_TEST_WORK": str(self.work)},
+            env={**os.environ, "AGENTLESS_TEST_WORK": str(self.work), "AGENTLESS_TEST_LOGS": str(self.place / "kept")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -94,6 +94,7 @@ def runner(tmp_path: Path) -> Runner:
         pytest.param(report("t") + "; exit 2", [3, 1, 0], "FAILED with code 2", id="broken off after its last report"),
         pytest.param(f"echo '<testsuites/>' >{REPORT}", [2, 1, 0], "it ran no test", id="empty"),
         pytest.param(f"echo '<testsu' >{REPORT}", [2, 1, 0], "cannot be read", id="cut report"),
+        pytest.param(report("").replace("tests.unit.test_x", "") + "; exit 2", [3, 1, 0], "code 2", id="no names"),
         pytest.param({"run": [":", "run_pytest"]}, [2, 1, 0], "it left no report", id="no report"),
         pytest.param(report("t", SKIPPED), [2, 1, 1], "test_x.py::t is skipped", id="a new skip, and nothing else"),
         pytest.param("kill -9 $$", [2, 1, 0], "FAILED with code -9", id="killed"),
