@@ -21,8 +21,8 @@ WELL = "Attempted to kill init! exitcode=0x00000000"
 def starts(kept: Path, *, memory: int, timeout: float = 60) -> bool:
     """Whether it really boots: a program of the image runs as init and ends well, at which the kernel panics.
 
-    The kernel alone comes up also where no program does, by the registers of the processor. Little memory is tried, but a
-    machine keeps its own in a file of /dev/shm, which must have room for it.
+    The kernel alone comes up also where no program does, by the registers of the processor. Little memory is tried, but
+    a machine keeps its own in a file of /dev/shm, which must have room for it.
     """
     if not (kept / PROGRAM).exists() or not _room(memory):
         return False
