@@ -121,7 +121,7 @@ def test_a_container_becomes_a_client_of_clusters(tmp_path: Path) -> None:
         assert reached(inventory) == {"client": PORTS, "stranger": PORTS}
         client = lab.find(inventory.parent.name, "client")
         rules = {"name": "agentless.cloud.volume", "tasks_from": "firewall"}
-        settings = {"volume_backends": OWN, "volume_more_clients": [client.address]}
+        settings = {"volume_backends": OWN, "volume_more_clients": [client.address, client.address6]}
         changed, said = played(
             inventory, tmp_path, {"vars": settings, "tasks": [{"ansible.builtin.include_role": rules}]}
         )
