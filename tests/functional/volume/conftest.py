@@ -10,18 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functional.volume import direct, storage
+from tests.functional.volume import storage
 
 
 @pytest.fixture(scope="package")
 def host() -> Iterator[storage.Storage]:
     """A storage host, made for the first test that wants it and kept until the last."""
     with storage.storage() as made:
-        yield made
-
-
-@pytest.fixture(scope="package")
-def alone() -> Iterator[direct.Site]:
-    """A host that stores volumes and runs guests, for one kind of storage after the other."""
-    with direct.site() as made:
         yield made

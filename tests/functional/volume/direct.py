@@ -92,20 +92,6 @@ class Site(Machine):
 
 
 @contextlib.contextmanager
-def borrowed(host: Site, ends: str) -> Iterator[Site]:
-    """The host for one kind of storage, which ends by a shell line; the next kind finds nothing of it."""
-    try:
-        yield host
-    finally:
-        host.tidy()
-        host.shell(f"{ends}; rm -rf {FILES} /etc/agentless/volume.json")
-    found = host.remains() + host.shell(
-        "virsh -q secret-list; grep -e ' /srv' -e glusterfs -e ' nfs' /proc/mounts; true"
-    )
-    assert found.strip() == ""
-
-
-@contextlib.contextmanager
 def site() -> Iterator[Site]:
     """A host of its own."""
     try:

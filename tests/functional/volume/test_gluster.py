@@ -22,16 +22,12 @@ MADE = (
     # What was killed is missed after so many seconds, not after 42.
     "gluster --mode=script volume set vols network.ping-timeout 4 && gluster --mode=script volume start vols"
 )
-ENDS = (
-    "gluster --mode=script volume stop vols force; systemctl stop glusterd; pkill -9 gluster; rm -rf /srv/brick; "
-    "for each in $(awk '$3 ~ /glusterfs/ {print $2}' /proc/mounts); do umount -l $each; done"
-)
 
 
 @pytest.fixture(scope="module")
-def host(alone: direct.Site) -> Iterator[direct.Site]:
+def host() -> Iterator[direct.Site]:
     """A volume of Gluster in one test host."""
-    with direct.borrowed(alone, ENDS) as made:
+    with direct.site() as made:
         made.install("glusterfs-server")
         made.shell(MADE.format(made.host.address))
         made.offer(driver="gluster", volume="vols", servers=[made.host.address])

@@ -29,13 +29,12 @@ MADE = (
     f"mkdir -p {WHERE} && mount -t tmpfs -o size=4G,mode=711 none {WHERE} && cat > /etc/ganesha/ganesha.conf && "
     "systemctl start rpcbind nfs-ganesha && for n in $(seq 50); do rpcinfo -t localhost nfs 3 && break; sleep 0.2; done"
 )
-ENDS = f"systemctl stop nfs-ganesha rpcbind.socket rpcbind; umount {WHERE}"
 
 
 @pytest.fixture(scope="module")
-def host(alone: direct.Site) -> Iterator[direct.Site]:
+def host() -> Iterator[direct.Site]:
     """A server in one test host."""
-    with direct.borrowed(alone, ENDS) as made:
+    with direct.site() as made:
         made.install("nfs-ganesha-vfs", "rpcbind")
         made.shell(MADE, stdin=GANESHA.encode())
         made.offer(driver="nfs", path=WHERE, server=made.host.address)
