@@ -69,6 +69,6 @@ def path(directory: Path) -> str:
 def _mention_newer(target: Path) -> None:
     """Say so where the package index has a newer ansible-core than was taken."""
     said = run([target / "bin" / "python", "-m", "pip", "index", "versions", "ansible-core"], check=False)
-    there, _, listed = said.partition("\n")
+    there, _newline, listed = said.partition("\n")
     if there and f"INSTALLED: {there.split('(')[-1].rstrip(')')}" not in " ".join(listed.split()):
         print(f"There is a newer one: {there}. Raise the range in tests/cores/newest.txt.", file=sys.stderr)

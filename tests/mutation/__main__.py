@@ -135,7 +135,7 @@ def tested(root: Path, tests: Sequence[str], *options: str) -> tuple[int | None,
     )
     _running.add(process)
     try:
-        output, _ = process.communicate(timeout=LIMIT)
+        output = process.communicate(timeout=LIMIT)[0]
         return process.returncode, output
     except subprocess.TimeoutExpired:
         return None, ""

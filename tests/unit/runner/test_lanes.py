@@ -186,7 +186,7 @@ def test_told_to_stop(runner: Runner) -> None:
     """Stages clean up, nothing new begins, and what never ran is a failure."""
     cleans = "trap 'touch cleaned; exit 1' TERM; touch begun; while :; do sleep 0.1; done"
     process = runner.begin({"a": cleans, "b": "sleep 20", "c": "touch never"})
-    until(lambda: (runner.place / "begun").exists())
+    until((runner.place / "begun").exists)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=30)[0]
     assert process.returncode == 1
@@ -196,7 +196,7 @@ def test_told_to_stop(runner: Runner) -> None:
 
 def test_a_killed_runner_says_nothing(runner: Runner) -> None:
     process = runner.begin({"a": "touch begun; sleep 5"})
-    until(lambda: (runner.place / "begun").exists())
+    until((runner.place / "begun").exists)
     process.kill()
     assert not CLOSING.search(process.communicate(timeout=30)[0])
     assert process.returncode == -signal.SIGKILL
