@@ -20,6 +20,7 @@ from agentless_lab import lab
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 LAB = CHECKOUT / "tests" / "lab" / "lab"
 HALT = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; jmp to hlt
+PLUGINS = [word for word in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep) if word]
 COMPUTE = ("k1", "k2")
 
 
@@ -108,7 +109,9 @@ class Cloud:
                     "AGENTLESS_DATABASE": str(self.database),
                     "ANSIBLE_LOCALHOST_WARNING": "0",
                     "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-                    "ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callbacks"),
+                    "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(
+                        [*PLUGINS, str(pathlib.Path(__file__).parent / "callbacks")]
+                    ),
                     "ANSIBLE_CALLBACKS_ENABLED": "results",
                     "AGENTLESS_TEST_RESULTS": f"{folder}/results",
                     **environ,
