@@ -80,7 +80,8 @@ class Budget:
         wanted = set(names)
         unknown = sorted(wanted - {stage.name for stage in self.stages})
         if unknown:
-            raise BudgetError(f"no stage is called {', '.join(unknown)}; see tests/budget.yml")
+            there = ", ".join(stage.name for stage in self.stages)
+            raise BudgetError(f"no stage is called {', '.join(unknown)}; tests/budget.yml has {there}")
         return tuple(stage for stage in self.stages if stage.name in wanted)
 
 
