@@ -10,6 +10,7 @@ given by the environment, never by a mock::
 
     AGENTLESS_FAULT=3:reply_lost          the third effect of every task is done, and its answer never comes
     AGENTLESS_FAULT=4:killed@instance     the fourth effect of a task of module ``instance`` does not happen: SIGKILL
+    AGENTLESS_FAULT=2:error@image/a,3:locked@image/b    in one play, another fault for each task by its option ``name``
     AGENTLESS_FAULT_TRACE=/path           append "number kind label task" for each effect
 
 =================  ============================================================================
@@ -47,19 +48,20 @@ _KNOWN = _ON_HOST | {"killed", "killed_after", "worker_killed", "reply_lost", "e
 
 @dataclass
 class _Counter:
-    """How many effects this process has had, and in the name of which module."""
+    """How many effects this process has had, in the name of which module, and of which resource."""
 
     number: int = 0
     task: str = ""
+    name: str = ""
 
 
 _counter = _Counter()
 
 
-def begin(task: str) -> None:
-    """Start counting at 1 again, for a task of the module named."""
+def begin(task: str, name: str = "") -> None:
+    """Start counting at 1 again, for a task of the module named, with this option ``name``."""
     _counter.number = 0
-    _counter.task = task
+    _counter.task, _counter.name = task, name
 
 
 def commit(label: str, perform: Callable[[], T]) -> T:
@@ -107,15 +109,16 @@ def _next(kind: str, label: str) -> Effect:
 
 
 def _fault_here() -> str | None:
-    wanted = os.environ.get("AGENTLESS_FAULT", "")
-    if not wanted:
-        return None
-    point, _colon, rest = wanted.partition(":")
-    fault, _at, task = rest.partition("@")
-    if fault not in _KNOWN:
-        raise DatabaseFailed(f"AGENTLESS_FAULT names the fault {fault!r}; known are {', '.join(sorted(_KNOWN))}.")
-    here = point == str(_counter.number) and task in ("", _counter.task)
-    return fault if here else None
+    found = None
+    for wanted in filter(None, os.environ.get("AGENTLESS_FAULT", "").split(",")):
+        point, _colon, rest = wanted.partition(":")
+        fault, _at, where = rest.partition("@")
+        task, _slash, name = where.partition("/")
+        if fault not in _KNOWN:
+            raise DatabaseFailed(f"AGENTLESS_FAULT names the fault {fault!r}; known are {', '.join(sorted(_KNOWN))}.")
+        if point == str(_counter.number) and task in ("", _counter.task) and name in ("", _counter.name):
+            found = fault
+    return found
 
 
 def _failure(kind: str, fault: str, label: str) -> CloudError:

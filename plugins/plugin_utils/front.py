@@ -91,7 +91,7 @@ class CloudAction(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         name = self._task.action.rpartition(".")[2]
-        effects.begin(name)
+        effects.begin(name, str(self._task.args.get("name", "")))
         args = self._validated(name)
         try:
             result.update(self._serve(args, variables))

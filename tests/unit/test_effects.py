@@ -16,7 +16,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Clou
 
 def task(done: list[str | None]) -> None:
     """A commit, a backend call and a commit."""
-    effects.begin("instance")
+    effects.begin("instance", "web")
     effects.commit("first", lambda: done.append("commit"))
     effects.backend("spawn@k1").carry_out(done.append)
     effects.commit("last", lambda: done.append("commit"))
@@ -35,6 +35,10 @@ def task(done: list[str | None]) -> None:
         ("2:disk_full", ["commit", "disk_full", "commit"], None, ""),
         ("2:command_killed@instance", ["commit", "command_killed", "commit"], None, ""),
         ("2:error@volume", ["commit", None, "commit"], None, ""),
+        ("2:disk_full@instance/web", ["commit", "disk_full", "commit"], None, ""),
+        ("2:error@instance/db", ["commit", None, "commit"], None, ""),
+        ("1:locked@instance/db,2:disk_full@instance/web", ["commit", "disk_full", "commit"], None, ""),
+        ("2:eror@instance/db", [], "DatabaseFailed", "names the fault 'eror'"),
         ("2:eror", [], "DatabaseFailed", "names the fault 'eror'"),
     ],
 )

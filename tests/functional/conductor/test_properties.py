@@ -4,8 +4,8 @@
 
 """What must hold whatever runs in parallel, each proved able to fail on a build that is broken on purpose.
 
-Figures of every run, on each of the two databases: P1 20,000 claims by 16 processes, P3 10,000 takes by 16, P4 50,000
-addresses (IPv4, IPv6 and MACs counted each) given and taken back by 8. ``AGENTLESS_FIGURES=50`` multiplies them.
+Figures of every run, on each of the two databases: P1 10,000 claims by 16 processes, P3 5,000 takes by 16, P4 20,000
+addresses (IPv4, IPv6 and MACs counted each) given and taken back by 8. ``AGENTLESS_FIGURES=100`` multiplies them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from tests.functional.conductor.world import FIGURES, World, add_hosts, at_once,
 
 pytestmark = pytest.mark.slow
 
-CLAIMS = int(20_000 * FIGURES)
-TAKES = int(10_000 * FIGURES)
-ADDRESSES = int(50_000 * FIGURES)
+CLAIMS = int(10_000 * FIGURES)
+TAKES = int(5_000 * FIGURES)
+ADDRESSES = int(20_000 * FIGURES)
 
 
 # P1: no host over its ratio in any resource class

@@ -133,9 +133,9 @@ class Cloud:
         """Run the module ``instance``; a name alone boots the usual guest."""
         return self.tasks(usual(wish), options=options, **(environ or {}))
 
-    def instances(self, wishes: list[dict[str, Any]]) -> Played:
+    def instances(self, wishes: list[dict[str, Any]], **environ: str) -> Played:
         """Run the module ``instance`` for each wish, in one play; one that fails stops none of the others."""
-        return self.tasks(*({**usual(wish), "ignore_errors": True} for wish in wishes))
+        return self.tasks(*({**usual(wish), "ignore_errors": True} for wish in wishes), **environ)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from agentless_lab import console, guest, host, lab, machine, recipe, rootfs
+from agentless_lab import console, guest, lab, machine, recipe, rootfs
 from agentless_lab.system import PREREQUISITES, LabError, require
 
 
@@ -83,7 +83,7 @@ def _ssh(options: argparse.Namespace) -> int:
 
 
 def _kill(options: argparse.Namespace) -> None:
-    host.stop(lab.find(options.name, options.host))
+    lab.cut(lab.find(options.name, options.host))
 
 
 def _start(options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ from agentless_lab.system import LabError, lock, run, state_root, write
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 40
 MOST_HOSTS = 200
+LONGEST_SOCKET = 107 - 17  # what the kernel takes, less what ssh appends while it makes one
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _same(content: Mapping[str, Any], plan: Plan) -> bool:
 def boot(each: Host, timeout: float) -> None:
     """Start one host and wait until it lets us in."""
     content = record(each.lab)
+    hang_up(each)
     process = host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
     host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1), process=process)
     # What a machine made of itself when it first booted shall be there after its power was cut.
@@ -181,6 +183,8 @@ def _remove(name: str) -> None:
     """Remove a lab while the lock is held, its record after all that the record tells of."""
     if (directory(name) / "lab.json").exists():
         harvest.collect((each, ssh(each)) for each in hosts_of(name))
+        for each in hosts_of(name):
+            hang_up(each)
     for group in cgroups.names(name):
         cgroups.destroy(group)
     for upper in directory(name).glob("hosts/*/upper") if counting.wanted() else ():
@@ -190,8 +194,14 @@ def _remove(name: str) -> None:
         host.erase(directory(name))
 
 
+def cut(each: Host) -> None:
+    """Cut the power of a host; what it wrote to its disk stays."""
+    hang_up(each)
+    host.stop(each)
+
+
 def ssh(each: Host) -> list[str]:
-    """The command that reaches a host."""
+    """The command that reaches a host; the first one stays connected for a minute, and the others go through it."""
     place = directory(each.lab)
     return [
         "ssh",
@@ -202,8 +212,28 @@ def ssh(each: Host) -> list[str]:
         "BatchMode=yes",
         "-o",
         "LogLevel=ERROR",
+        *_shared(each),
         f"root@{each.address}",
     ]
+
+
+def hang_up(each: Host) -> None:
+    """End the connection that commands of `ssh` share, which would wait for a host that is no longer there."""
+    if _socket(each).exists():
+        run([*ssh(each), "-O", "exit"], check=False)
+        _socket(each).unlink(missing_ok=True)
+
+
+def _socket(each: Host) -> Path:
+    return directory(each.lab) / f"ssh-{each.index}"
+
+
+def _shared(each: Host) -> list[str]:
+    """Options for one connection; none where the name of its socket would be too long, which ends ssh."""
+    if len(os.fsencode(_socket(each))) > LONGEST_SOCKET:
+        return []
+    options = ("ControlMaster=auto", "ControlPersist=60", f"ControlPath={_socket(each)}", "ServerAliveInterval=10")
+    return [word for option in options for word in ("-o", option)]
 
 
 def status(name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+LONG = "long"
 KINDS = ("ssh", "module", "site", "guest", "host", "machine")
 
 
@@ -37,7 +38,8 @@ class Stage:
     :param long: the stage may be left out where time is short.
     :param last: it looks at what the others left, so it begins when they have ended.
     :param asked: it runs only where it is named.
-    :param measured: its processes note which of our lines they run.
+    :param measured: its processes note which of our lines they run. In the file, `long` says so for runs that are
+        asked to measure everything.
     :param counts: the ceiling of each kind that is counted; a kind that is not named may not occur. None
         where nobody asks.
     """
@@ -85,17 +87,18 @@ class Budget:
         return tuple(stage for stage in self.stages if stage.name in wanted)
 
 
-def load(path: Path) -> Budget:
+def load(path: Path, *, measure_all: bool = False) -> Budget:
     """Read the budget.
 
+    :param measure_all: the stages that are measured in the long form are measured, too.
     :raises BudgetError: when the file says what cannot be meant.
     """
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    stages = tuple(_stage(name, about) for name, about in content["stages"].items())
+    stages = tuple(_stage(name, about, measure_all) for name, about in content["stages"].items())
     return Budget(float(content["yardstick"]), int(content["lanes"]), stages)
 
 
-def _stage(name: str, about: Mapping[str, Any]) -> Stage:
+def _stage(name: str, about: Mapping[str, Any], measure_all: bool) -> Stage:
     known = {each.name for each in fields(Stage)} - {"name"}
     unknown = sorted(set(about) - known)
     if unknown:
@@ -106,7 +109,15 @@ def _stage(name: str, about: Mapping[str, Any]) -> Stage:
     counts = dict(about.get("counts") or {})
     if set(counts) - set(KINDS):
         raise BudgetError(f"stage {name}: counts are {', '.join(KINDS)}, not {', '.join(sorted(set(counts)))}")
-    return Stage(name, **{**about, "run": tuple(map(str, about["run"])), "counts": counts})
+    measured = about.get("measured", False)
+    if measured not in (True, False, LONG):
+        raise BudgetError(f"stage {name}: measured is true, false or {LONG}, not {measured!r}")
+    read = {
+        "run": tuple(map(str, about["run"])),
+        "counts": counts,
+        "measured": measured is True or (measured == LONG and measure_all),
+    }
+    return Stage(name, **{**about, **read})
 
 
 def following(queue: Sequence[Stage], busy: Collection[str], *, idle: bool) -> Stage | None:

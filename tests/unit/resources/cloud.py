@@ -21,6 +21,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import front
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import engine as engines
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import images
@@ -54,18 +56,32 @@ class NoHosts:
     put = call
 
 
+class StaysOpen(Conductor):
+    """A conductor whose engine another one of the same test goes on with."""
+
+    def close(self) -> None:
+        """Leave the engine as it is."""
+
+
 @dataclass
 class Cloud:
-    """One cloud of a test."""
+    """One cloud of a test.
+
+    :param engine: serves every task where it is given; a new one for each task compiles every statement anew, which
+        takes longer than all that most tests are about. Not for tests that fork.
+    """
 
     path: Path
     rpc: Any = field(default_factory=NoHosts)
     groups: Mapping[str, list[str]] = field(default_factory=dict)
     hostvars: Mapping[str, Any] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    engine: sa.Engine | None = None
 
     @property
     def conductor(self) -> Conductor:
+        if self.engine is not None:
+            return StaysOpen(self.engine, actor="test")
         return Conductor.open(str(self.path), actor="test")
 
     def ask(self, module: str, *, check: bool = False, **args: Any) -> Outcome:
@@ -126,7 +142,7 @@ def template(directory: Path) -> Path:
 def new(directory: Path, templates: Path) -> Cloud:
     path = directory / "cloud.db"
     shutil.copy(template(templates), path)
-    return Cloud(path)
+    return Cloud(path, engine=engines.create(sa.make_url(f"sqlite:///{path}")))
 
 
 def predict_then_do(cloud: Cloud, module: str, **args: Any) -> Outcome:

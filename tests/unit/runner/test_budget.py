@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def stages(*words: str) -> list[Stage]:
     """Stages written as ``name=seconds``, with ``+`` for a long one and ``@group``."""
     made = []
     for word in words:
-        name, seconds, long, group = re.fullmatch(r"(\w+)=(\d+)(\+?)@?(\w*)", word).groups()  # type: ignore[union-attr]
+        found = re.fullmatch(r"(\w+)=(\d+)(\+?)@?(\w*)", word)
+        assert found is not None, word
+        name, seconds, long, group = found.groups()
         made.append(Stage(name, name, ("true",), 60, seconds=float(seconds), long=bool(long), group=group))
     return made
 
@@ -73,6 +76,10 @@ def test_what_runs_where_nothing_is_named() -> None:
         ({"title": "x", "run": ["x"], "limit": 1, "second": 3}, "unknown keys second"),
         ({"title": "x", "run": ["x"]}, "missing keys limit"),
         ({"title": "x", "run": ["x"], "limit": 1, "counts": {"shh": 3}}, "not shh"),
+        (
+            {"title": "x", "run": ["x"], "limit": 1, "measured": "always"},
+            "true, false or long, not 'always'",
+        ),
     ],
 )
 def test_a_budget_that_cannot_be_meant(tmp_path: Path, about: dict[str, object], said: str) -> None:
@@ -80,6 +87,23 @@ def test_a_budget_that_cannot_be_meant(tmp_path: Path, about: dict[str, object],
     file.write_text(yaml.safe_dump({"yardstick": 1, "lanes": 2, "stages": {"x": about}}))
     with pytest.raises(BudgetError, match=said):
         budget.load(file)
+
+
+@pytest.mark.parametrize(("measure_all", "want"), [(False, {"unit"}), (True, {"unit", "instances"})])
+def test_what_is_measured(tmp_path: Path, measure_all: bool, want: set[str]) -> None:
+    said: dict[str, bool | str] = {"unit": True, "instances": "long", "lab": False}
+    about = {name: {"title": "x", "run": ["x"], "limit": 1, "measured": each} for name, each in said.items()}
+    file = tmp_path / "budget.yml"
+    file.write_text(yaml.safe_dump({"yardstick": 1, "lanes": 2, "stages": about}))
+    known = budget.load(file, measure_all=measure_all)
+    assert {stage.name for stage in known.stages if stage.measured} == want
+
+
+def test_a_stage_that_is_not_there_is_refused_at_once() -> None:
+    script = ["bash", str(ROOT / "scripts/test"), "unit", "nosuch"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no stage is called nosuch; there are ruff yaml" in done.stderr
 
 
 def test_the_budget_of_this_checkout() -> None:

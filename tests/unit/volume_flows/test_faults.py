@@ -164,3 +164,29 @@ def test_killed_anywhere_and_removed(
         if ended:
             break
     assert at > 0, "nothing was killed"
+
+
+def test_a_run_that_was_overtaken_leaves_the_next_move_alone(cloud: Cloud, bus: Bus) -> None:
+    """While the first run clears the old backend, a second one ends that move, and a third begins another."""
+    cloud.ask("volume", name="data", size=2, volume_type="lvm1")
+
+    def overtaken(_label: str) -> None:
+        if bus.done[-1] != "delete@vol1":
+            return
+        bus.after = lambda _label: None
+        assert cloud.ask("volume", name="data", volume_type="lvm2").changed  # the move is ended
+        bus.before = killed
+        with pytest.raises(Gone):
+            cloud.ask("volume", name="data", volume_type="files")
+        bus.before = lambda _label: None
+
+    def killed(label: str) -> None:
+        raise Gone(f"killed at {label}")
+
+    bus.after = overtaken
+    cloud.ask("volume", name="data", volume_type="lvm2")
+    assert one(cloud)["status"] == "retyping"
+    assert used(cloud) == {"volumes": 1, "gigabytes": 2, "lvm2": 2, "files": 2}
+    cloud.ask("volume", name="data", volume_type="files")
+    assert (one(cloud)["status"], one(cloud)["backend"]) == ("available", "files")
+    assert used(cloud) == {"volumes": 1, "gigabytes": 2, "files": 2}
