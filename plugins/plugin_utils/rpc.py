@@ -46,6 +46,8 @@ RUSH_SIGNS = (
     # the host may have got the beginning of a packed module, which does not run
     "Data could not be sent to remote host",
 )
+# ansible-core says the same, followed by this, of an ssh that met no server at all: a host that is dead, or no sshd
+NOBODY_THERE = "ssh: connect to host"
 FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
@@ -267,7 +269,8 @@ def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return perform()
         except AnsibleConnectionFailure as exc:
-            if attempt == RUSH_TRIES or not any(sign in str(exc) for sign in RUSH_SIGNS):
+            said = str(exc)
+            if attempt == RUSH_TRIES or NOBODY_THERE in said or not any(sign in said for sign in RUSH_SIGNS):
                 raise
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # spreads the crowd, guards no secret
     raise AnsibleConnectionFailure("not reached")

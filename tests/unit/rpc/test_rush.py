@@ -22,6 +22,10 @@ REFUSALS = {
         True,
     ),
     "nobody there": ("ssh: connect to host 10.0.0.1 port 22: No route to host", False),
+    "nobody there while it was fed": (
+        "Data could not be sent to remote host '10.0.0.1'. Is it reachable over SSH? ssh: connect to host 10.0.0.1 port 22",
+        False,
+    ),
     "not let in": ("Permission denied (publickey).", False),
 }
 
@@ -41,6 +45,6 @@ def test_what_is_tried_again(said: str, again: bool, monkeypatch: pytest.MonkeyP
         assert rpc._past_a_rush(perform) == {"results": []}
         assert len(tried) == 3
     else:
-        with pytest.raises(AnsibleConnectionFailure, match=r"No route|denied"):
+        with pytest.raises(AnsibleConnectionFailure, match=r"No route|connect to host|denied"):
             rpc._past_a_rush(perform)
         assert len(tried) == 1
