@@ -23,7 +23,7 @@ REFUSALS = {
     ),
     "nobody there": ("ssh: connect to host 10.0.0.1 port 22: No route to host", False),
     "nobody there while it was fed": (
-        "Data could not be sent to remote host '10.0.0.1'. Is it reachable over SSH? ssh: connect to host 10.0.0.1 port 22",
+        "Data could not be sent to remote host '10.0.0.1'. Is it reachable? ssh: connect to host 10.0.0.1 port 22",
         False,
     ),
     "not let in": ("Permission denied (publickey).", False),
