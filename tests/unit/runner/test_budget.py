@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -99,9 +100,12 @@ def test_what_is_measured(tmp_path: Path, measure_all: bool, want: set[str]) -> 
     assert {stage.name for stage in known.stages if stage.measured} == want
 
 
-def test_a_stage_that_is_not_there_is_refused_at_once() -> None:
+def test_a_stage_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    """And what another run works in, this one here for example, is still there."""
     script = ["bash", str(ROOT / "scripts/test"), "unit", "nosuch"]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=20, check=False)
+    environment = {**os.environ, "AGENTLESS_COLLECTIONS_TREE": str(tmp_path)}
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert tmp_path.is_dir()
     assert (done.returncode, done.stdout) == (1, "")
     assert "no stage is called nosuch; there are ruff yaml" in done.stderr
 
