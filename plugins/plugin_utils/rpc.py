@@ -46,8 +46,7 @@ RUSH_SIGNS = (
     # the host may have got the beginning of a packed module, which does not run
     "Data could not be sent to remote host",
 )
-# ansible-core says the same, followed by this, of an ssh that met no server at all: a host that is dead, or no sshd
-NOBODY_THERE = "ssh: connect to host"
+NOBODY_THERE = "ssh: connect to host"  # follows the same words of ansible-core where the host is dead
 FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
@@ -269,8 +268,8 @@ def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return perform()
         except AnsibleConnectionFailure as exc:
-            said = str(exc)
-            if attempt == RUSH_TRIES or NOBODY_THERE in said or not any(sign in said for sign in RUSH_SIGNS):
+            rush = NOBODY_THERE not in str(exc) and any(sign in str(exc) for sign in RUSH_SIGNS)
+            if attempt == RUSH_TRIES or not rush:
                 raise
             time.sleep(random.uniform(0.2, 1.0) * attempt)  # spreads the crowd, guards no secret
     raise AnsibleConnectionFailure("not reached")
