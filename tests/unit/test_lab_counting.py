@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from agentless_lab import counting
+from agentless_lab import cgroups, counting
 
 LOG = "2026-01-01 00:00:00.000+0000: starting up libvirt version: 9.0.0, package: 9.0.0-4\nelse\n"
 
@@ -59,3 +59,20 @@ def test_time_is_read_from_either_version(tmp_path: Path, files: dict[str, str],
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert counting.processor_time("g", tops) == want
+
+
+@pytest.mark.parametrize(
+    ("begun", "want"),
+    [({}, None), ({700: 5}, 700), ({300: 900, 30000: 20, 30001: 20}, 30000), ({300: None, 700: 5}, 700)],
+)
+def test_the_oldest_process_is_not_the_one_with_the_lowest_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: dict[int, int | None], want: int | None
+) -> None:
+    """None is a process that has ended meanwhile."""
+    for pid, when in begun.items():
+        (tmp_path / str(pid)).mkdir()
+        if when is not None:
+            (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) name) S {' '.join('0' * 18)} {when} 0 0\n")
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    monkeypatch.setattr(cgroups, "processes", lambda _group: set(begun))
+    assert cgroups.oldest("any") == want

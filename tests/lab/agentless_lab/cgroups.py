@@ -14,6 +14,8 @@ from pathlib import Path
 from agentless_lab import counting
 from agentless_lab.system import LabError, mark
 
+PROC = Path("/proc")
+
 
 def hierarchies() -> list[Path]:
     """The mounted control group hierarchies, of either version."""
@@ -62,6 +64,19 @@ def processes(group: str) -> set[int]:
             except OSError:
                 continue
     return found - {0}
+
+
+def oldest(group: str) -> int | None:
+    """The process of a group that was there first, which is what runs the host; None where there is none.
+
+    Numbers say nothing about age: the kernel begins with the low ones again when it has given the highest.
+    """
+    begun: dict[int, int] = {}
+    for pid in processes(group):
+        with contextlib.suppress(OSError):
+            status = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+            begun[pid] = int(status.rpartition(")")[2].split()[19])
+    return min(begun, key=lambda pid: (begun[pid], pid), default=None)
 
 
 def destroy(group: str, *, timeout: float = 20.0) -> None:

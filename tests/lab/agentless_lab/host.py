@@ -156,9 +156,11 @@ def wait(host: Host, *, timeout: float, process: int | None = None) -> None:
     pause = SHORTEST
     with contextlib.ExitStack() as stack:
         try:
-            found = [process] if process is not None else sorted(cgroups.processes(host.group))
-            watch = stack.enter_context(cgroups.Watch(found[0]))
-        except (IndexError, ProcessLookupError):  # it has ended already
+            found = process if process is not None else cgroups.oldest(host.group)
+            if found is None:
+                raise ProcessLookupError
+            watch = stack.enter_context(cgroups.Watch(found))
+        except ProcessLookupError:  # it has ended already
             deadline = 0
         while time.monotonic() < deadline:
             began = time.monotonic()
