@@ -16,7 +16,7 @@ import builtins
 import contextlib
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +60,13 @@ def _begin() -> None:
         except Exception:  # a disk that a test has filled; the process under test goes its way
             pass
 
-    def kept(status: int) -> None:
+    def kept(status: int) -> NoReturn:
         keep()
         leave(status)
 
     atexit.register(keep)
     # Forked children end by this and skip what is registered: the workers of a play, and those of the tests.
-    os._exit = kept  # type: ignore[assignment]
+    os._exit = kept
     with _quiet():
         measured.start()
 
