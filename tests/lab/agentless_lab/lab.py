@@ -166,7 +166,7 @@ def _same(content: Mapping[str, Any], plan: Plan) -> bool:
 def boot(each: Host, timeout: float) -> None:
     """Start one host and wait until it lets us in."""
     content = record(each.lab)
-    hang_up(each)
+    hang_up(_socket(each))
     process = host.start(each, tree=Path(content["tree"]), pool=Path(content.get("pool", rootfs.pool())))
     host.wait(each, timeout=timeout * (machine.SLOWER if each.machine else 1), process=process)
     # What a machine made of itself when it first booted shall be there after its power was cut.
@@ -183,8 +183,8 @@ def _remove(name: str) -> None:
     """Remove a lab while the lock is held, its record after all that the record tells of."""
     if (directory(name) / "lab.json").exists():
         harvest.collect((each, ssh(each)) for each in hosts_of(name))
-        for each in hosts_of(name):
-            hang_up(each)
+    for socket in directory(name).glob("ssh-*"):
+        hang_up(socket)
     for group in cgroups.names(name):
         cgroups.destroy(group)
     for upper in directory(name).glob("hosts/*/upper") if counting.wanted() else ():
@@ -196,7 +196,7 @@ def _remove(name: str) -> None:
 
 def cut(each: Host) -> None:
     """Cut the power of a host; what it wrote to its disk stays."""
-    hang_up(each)
+    hang_up(_socket(each))
     host.stop(each)
 
 
@@ -217,11 +217,11 @@ def ssh(each: Host) -> list[str]:
     ]
 
 
-def hang_up(each: Host) -> None:
+def hang_up(socket: Path) -> None:
     """End the connection that commands of `ssh` share, which would wait for a host that is no longer there."""
-    if _socket(each).exists():
-        run([*ssh(each), "-O", "exit"], check=False)
-        _socket(each).unlink(missing_ok=True)
+    if socket.exists():
+        run(["ssh", "-S", socket, "-O", "exit", "host"], check=False)
+        socket.unlink(missing_ok=True)
 
 
 def _socket(each: Host) -> Path:
