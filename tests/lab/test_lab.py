@@ -24,6 +24,7 @@ from agentless_lab.system import LabError, state_root, write  # noqa: E402
 
 NAME = f"test-{os.getpid()}"
 FIGURES = float(os.environ.get("AGENTLESS_FIGURES", "1"))
+# An emulated machine boots for minutes; the lab treats it as it treats User-Mode Linux, which every run has.
 LONG = pytest.mark.skipif(FIGURES < 2, reason="minutes where it is emulated: AGENTLESS_FIGURES=2")
 CUTS = 5 if FIGURES > 1 else 2
 
@@ -238,7 +239,10 @@ def test_commands_share_a_connection_that_ends_with_the_host() -> None:
         call("up", "--name", f"{NAME}-one", "--hosts", "a,b")
         for _turn in range(2):
             assert [call("exec", f"{NAME}-one", host, "--", "hostname").strip() for host in "ab"] == ["a", "b"]
-        assert len(connections()) == 2
+        before = connections()
+        assert len(before) == 2
+        call("up", "--name", f"{NAME}-one", "--hosts", "a,b")
+        assert connections() == before, "hosts that are up are left in peace"
         call("kill", f"{NAME}-one", "a")
         assert len(connections()) == 1
         call("start", f"{NAME}-one", "a")

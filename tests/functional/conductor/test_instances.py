@@ -18,7 +18,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
     projects,
     records,
 )
-from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
+from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import AlreadyExists, BadInput, Conflict, NotFound
 from tests.functional.conductor.world import Record, World, at_once, build, count_queries
 
@@ -166,6 +166,17 @@ def test_a_move_from_an_unexpected_or_unknown_status(conductor: Conductor, world
             with pytest.raises(BadInput):
                 instances.move(conn, made["id"], {"BUILD"}, status=wrong)
         assert instances.get(conn, made["id"])["generation"] == 1
+
+
+def test_nothing_comes_back_from_deleting(conductor: Conductor, world: World) -> None:
+    """Not by the table alone: a slower run that still believes in the instance is refused."""
+    (made,) = boot(conductor, world, 1)
+    with conductor.transaction() as conn:
+        instances.move(conn, made["id"], {"BUILD"}, status="DELETING")
+        for status in set(instances.MOVES) - {"DELETING"}:
+            with pytest.raises(BadInput, match=f"from DELETING to {status}"):
+                instances.move(conn, made["id"], {"DELETING"}, status=status)
+        assert records.get(conn, cell.instances, made["id"])["status"] == "DELETING"
 
 
 def test_verbs_at_once_are_some_verbs_in_turn(conductor: Conductor, address: str, world: World) -> None:

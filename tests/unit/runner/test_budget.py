@@ -100,14 +100,24 @@ def test_what_is_measured(tmp_path: Path, measure_all: bool, want: set[str]) -> 
     assert {stage.name for stage in known.stages if stage.measured} == want
 
 
-def test_a_stage_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["unit", "nosuch"], "no stage is called nosuch; there are ruff yaml"),
+        (["molecule", "defalt"], "no stage is called molecule-defalt"),
+        (["75"], "no stage is called 75"),
+        (["--within", "soon"], "--within wants a number of minutes, such as 75, not 'soon'"),
+        (["--within"], "--within wants a number of minutes, such as 75, not ''"),
+    ],
+)
+def test_wrong_words_are_refused_at_once(tmp_path: Path, words: list[str], said: str) -> None:
     """And what another run works in, this one here for example, is still there."""
-    script = ["bash", str(ROOT / "scripts/test"), "unit", "nosuch"]
+    script = ["bash", str(ROOT / "scripts/test"), *words]
     environment = {**os.environ, "AGENTLESS_COLLECTIONS_TREE": str(tmp_path)}
     done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert tmp_path.is_dir()
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no stage is called nosuch; there are ruff yaml" in done.stderr
+    assert said in done.stderr
 
 
 def test_the_budget_of_this_checkout() -> None:
