@@ -11,12 +11,17 @@ lie there, a tree with one symbolic link stands in for it, for this process and 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import faulthandler
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
+
+import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -49,5 +54,15 @@ _prepend("PATH", str(Path(sys.executable).parent))
 # A test never meets the database of the person who runs it.
 os.environ.pop("AGENTLESS_DATABASE", None)
 os.environ["AGENTLESS_COLLECTIONS_TREE"] = TREE
-# A run that is told to stop takes its test hosts and servers down like one that is interrupted.
-signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a run that is told to stop say where it is, and take its test hosts and servers down like an interrupted one."""
+    log = os.dup(2)  # tests that run have another one, whose content goes with them
+
+    def told(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            faulthandler.dump_traceback(log)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, told)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -52,7 +53,10 @@ class Site(Machine):
     def ask(self, op: str, volume_id: str, **more: Any) -> dict[str, Any]:
         """The result of one operation of the storage host."""
         call = self.command([{"op": op, "id": volume_id, "backend": BACKEND, **more}])
-        reply = json.loads(self.shell(f"PYTHONPATH={TREE} python3 -c '{RUN}' 2>/dev/null", stdin=call, check=False))
+        line = f"PYTHONPATH={TREE} python3 -c '{RUN}'"
+        done = subprocess.run([*lab.ssh(self.host), line], input=call, capture_output=True, check=False)
+        assert done.stdout.startswith(b"{"), f"it ended with {done.returncode}, saying {done.stderr.decode()[-4000:]}"
+        reply = json.loads(done.stdout)
         assert "results" in reply, reply
         return dict(reply["results"][0])
 

@@ -170,6 +170,8 @@ class Lanes:
         result.cpu = used.ru_utime + used.ru_stime + result.counts["cpu_ms"] / 1000
         self._judge(result)
         result.code = process.returncode
+        if not result.reported and not result.good():
+            result.end = results.end(log)
         if self.logs:
             self.logs.mkdir(parents=True, exist_ok=True)
             for left in (log, self.work / "reports" / f"{stage.name}.xml"):

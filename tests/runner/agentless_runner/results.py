@@ -20,6 +20,9 @@ from agentless_runner.budget import Stage
 STOPPED = (124, 137)  # what timeout(1) says of a command that it had to end
 
 
+LAST = 25  # lines of a stage without a report that the summary says again
+
+
 @dataclass(frozen=True)
 class Case:
     """One test of a report.
@@ -48,6 +51,7 @@ class Result:
     counts: Counter[str] = field(default_factory=Counter)
     reported: bool = False  # a test runner wrote a report
     wrong: list[str] = field(default_factory=list)  # what makes it red beside the exit code
+    end: tuple[str, ...] = ()  # the last lines that it said, where no report tells which test it was
 
     def number(self, state: str) -> int:
         """Return how many tests ended so; a stage that is not made of tests is one."""
@@ -97,6 +101,12 @@ def _name(classname: str, name: str, root: Path) -> str:
         if (root / file).is_file():
             return "::".join([file.as_posix(), *parts[place:], *([name] if classname else [])])
     return f"{classname}::{name}"
+
+
+def end(log: Path) -> tuple[str, ...]:
+    """Return the last lines that a stage said: where it stood when it was stopped."""
+    said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return tuple([line for line in said if line.strip()][-LAST:])
 
 
 def counted(path: Path) -> Counter[str]:

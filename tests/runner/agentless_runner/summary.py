@@ -30,6 +30,11 @@ def lines(found: Sequence[Result], left_out: Sequence[Stage], *, seconds: float,
     if skipped:
         yield f"\n{len(skipped)} skipped, each on the list of those allowed unless it is named above:"
         yield from _skips(skipped)
+    # Whoever reads only the end of a long output shall see what became of a stage that was stopped.
+    for result in found:
+        if result.end:
+            yield f"\nThe last lines of {result.stage.name}, {result.verdict()}:"
+            yield from (f"  {line}" for line in result.end)
     if left_out:
         yield f"\nleft out for time: {', '.join(stage.name for stage in left_out)}"
     yield f"\nAll stages took {seconds:.0f} s; this machine was {factor:.2f} times as slow as that of the budget."

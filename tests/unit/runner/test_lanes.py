@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 
 import pytest
 
-RUNNER = Path(__file__).resolve().parents[2] / "runner"
+TESTS = Path(__file__).resolve().parents[2]
+RUNNER = TESTS / "runner"
 CLOSING = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 # A stage is a line of shell; it has the file of its counts and the directory of reports.
@@ -36,6 +38,27 @@ def report(name: str, outcome: str = "") -> str:
 
 SKIPPED = '<skipped message="no such thing here"/>'
 FAILED = '<failure message="wrong"/>'
+
+
+# A test whose thread waits for something that never comes, beside one that is well.
+HANGS = """
+import pathlib, threading, pytest
+
+@pytest.fixture
+def thing():
+    yield
+    print("cleaned up")
+
+def waits_for_ever():
+    pathlib.Path("begun").touch()
+    threading.Event().wait(60)
+
+def test_hangs(thing):
+    waits_for_ever()
+
+def test_well():
+    pass
+"""
 
 
 class Runner:
@@ -219,6 +242,31 @@ def test_the_end_of_the_time(runner: Runner) -> None:
     code, found, said = runner({"a": "sleep 60"}, options=("--within", "0.05"))
     assert (code, found) == (1, [0, 1, 0]), said
     assert "stopped after" in said
+
+
+def test_where_a_stopped_stage_stood(runner: Runner) -> None:
+    """The end of the output, which is what is kept of a long one, says it again."""
+    code, _found, said = runner({"a": "echo 'in the hall'; sleep 60"}, options=("--within", "0.05"))
+    assert code == 1
+    assert "  in the hall" in said.splitlines()[-5:], said
+
+
+def test_a_test_that_hangs(tmp_path: Path) -> None:
+    """The others run, and it is told where each thread of it was; so it is when the whole is told to stop."""
+    shutil.copy(TESTS / "conftest.py", tmp_path)
+    (tmp_path / "test_it.py").write_text(HANGS)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path]
+    whole = subprocess.run([*words, "-o", "timeout=1"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "1 failed, 1 passed" in whole.stdout, whole.stdout
+    assert "in waits_for_ever" in whole.stderr + whole.stdout
+
+    (tmp_path / "begun").unlink()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    until((tmp_path / "begun").exists)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert "in waits_for_ever" in err
+    assert "cleaned up" in out
 
 
 def until(true: Callable[[], bool]) -> None:
