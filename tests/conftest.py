@@ -57,7 +57,7 @@ os.environ["AGENTLESS_COLLECTIONS_TREE"] = TREE
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have a run that is told to stop say where it is, and take its test hosts and servers down like an interrupted one."""
+    """Have a run that is told to stop say where it is, and then clean up like one that is interrupted."""
     log = os.dup(2)  # tests that run have another one, whose content goes with them
 
     def told(number: int, frame: FrameType | None) -> None:
