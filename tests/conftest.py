@@ -54,6 +54,7 @@ _prepend("PATH", str(Path(sys.executable).parent))
 # A test never meets the database of the person who runs it.
 os.environ.pop("AGENTLESS_DATABASE", None)
 os.environ["AGENTLESS_COLLECTIONS_TREE"] = TREE
+os.environ.setdefault("ANSIBLE_INJECT_FACT_VARS", "False")  # as the roles demand
 
 
 def pytest_configure(config: pytest.Config) -> None:

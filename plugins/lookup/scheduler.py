@@ -115,6 +115,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import hostfacts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, NotFound
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import open_conductor
 
@@ -139,9 +140,11 @@ class LookupModule(LookupBase):
             project=self.get_option("project"),
             explain=self.get_option("explain"),
         )
-        # What comes from a variable comes as it was written there, templates and all.
-        address = kwargs.get("database") or self._templar.template((variables or {}).get("agentless_database"))
+        known = variables or {}
         try:
+            hostfacts.refuse(str(known.get("inventory_hostname", "localhost")), known)
+            # What comes from a variable comes as it was written there, templates and all.
+            address = kwargs.get("database") or self._templar.template(known.get("agentless_database"))
             _require_there(address)
             with open_conductor(address) as conductor, conductor.read() as conn:
                 answers = advice.answers(conn, question)

@@ -23,7 +23,7 @@ from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hostfacts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
 
@@ -105,16 +105,19 @@ class CloudAction(ActionBase):
         return {option: args.get(option) for option in spec}
 
     def _serve(self, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        host = str(variables.get("inventory_hostname", "localhost"))
+        hostfacts.refuse(host, variables)
+        hostvars = hostfacts.HostVariables(variables.get("hostvars", {}))
         conductor = open_conductor(args.get("database"), self._templar.template(variables.get("agentless_database")))
         try:
             request = Request(
                 args=args,
                 check=bool(self._task.check_mode),
                 conductor=conductor,
-                rpc=Rpc(self, variables, _Identities(conductor, writing=not self._task.check_mode)),
+                rpc=Rpc(self, hostvars, _Identities(conductor, writing=not self._task.check_mode)),
                 groups=variables.get("groups", {}),
-                host=str(variables.get("inventory_hostname", "localhost")),
-                hostvars=variables.get("hostvars", {}),
+                host=host,
+                hostvars=hostvars,
                 progress=_teller(self._templar.template(variables.get("agentless_progress", False))),
             )
             outcome = type(self).flow(request)

@@ -100,13 +100,13 @@ class Rpc:
     """The bus of one running task.
 
     :param action: the running action plugin; lends its task, play context, loader and templar.
-    :param task_vars: the task's variables, for ``hostvars``.
+    :param hostvars: the variables of each inventory host.
     :param identities: where the hosts' identities are kept.
     """
 
-    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any], identities: Identities) -> None:
+    def __init__(self, action: ActionBase, hostvars: Mapping[str, Any], identities: Identities) -> None:
         self._action = action
-        self._connections = Connections(action, task_vars["hostvars"])
+        self._connections = Connections(action, hostvars)
         self._identities = identities
         self._ahead = Ahead(self._connections)
 

@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         effects.begin("rpc_probe")
         args = self._task.args
-        bus = rpc.Rpc(self, task_vars, Book(args["book"]))
+        bus = rpc.Rpc(self, task_vars["hostvars"], Book(args["book"]))
         calls = [
             rpc.Call(call["host"], "probe_backend", call["operations"], timeout=int(call.get("timeout", 60)))
             for call in args["calls"]
