@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, agentless.cloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A compute host has fallen: its Python adds facts to whatever a module answers, and gains nothing by it.
+
+The facts have the names of our variables. Where nothing guards, Ansible takes them for the operator's own words, which
+the first test shows: else the others could not fail.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from .cloud import Cloud
+
+pytestmark = pytest.mark.lab
+
+PYTHON = "/usr/bin/python3"
+INJECTED = {"ANSIBLE_INJECT_FACT_VARS": "True"}
+CANARY = "canary-51ab7e-of-the-controller"
+LIMIT = 2
+GATHERED = ("network", "distribution", "service_mgr", "pkg_mgr", "selinux", "python", "platform")  # as site does
+
+# Stands where the host's Python was, and becomes it; what a module says is changed on its way out.
+LIAR = """#!{real}
+import json, subprocess, sys
+done = subprocess.run(["{real}", *sys.argv[1:]], stdout=subprocess.PIPE)
+out = done.stdout
+with open("/root/answers", "a") as log:
+    print(out[:200], file=log)
+try:
+    said = json.loads(out)
+    said.setdefault("ansible_facts", {{}}).update(json.load(open("/root/lie.json")))
+    out = json.dumps(said).encode()
+except (ValueError, AttributeError):
+    pass
+sys.stdout.buffer.write(out)
+sys.stdout.flush()
+sys.exit(done.returncode)
+"""
+
+
+@dataclass
+class Fallen:
+    """A host that lies, and what it is after on the controller."""
+
+    cloud: Cloud
+    host: str
+    folder: pathlib.Path
+
+    @property
+    def secret(self) -> pathlib.Path:
+        """A file that only the controller's user reads."""
+        return self.folder / "secret"
+
+    @property
+    def theirs(self) -> pathlib.Path:
+        """Where they would have the database."""
+        return self.folder / "theirs.db"
+
+    def lie(self) -> dict[str, Any]:
+        return {
+            "compute_ovn_protocol": "ssl",
+            "compute_tls_key": str(self.secret),
+            "compute_tls_certificate": str(self.secret),
+            "compute_tls_ca": str(self.secret),
+            "agentless_database": f"sqlite:///{self.theirs}",
+            "cell_limits": {"vcpus": 60000},
+            "distribution": "../../../../../tmp/theirs",
+        }
+
+    def stolen(self) -> list[str]:
+        """The files of the host that have what only the controller should have."""
+        line = f"grep -rlsa {CANARY[:-1]}[{CANARY[-1]}] /etc /root /tmp /var/lib /run || true"
+        return self.cloud.host(self.host, line).split()
+
+    def answers(self) -> int:
+        """How often its Python has run since it lies."""
+        return int(self.cloud.host(self.host, "cat /root/answers 2>/dev/null | wc -l"))
+
+
+@pytest.fixture
+def fallen(clean: Cloud, tmp_path: pathlib.Path) -> Iterator[Fallen]:
+    """The host k2, which has fallen; it is well again afterwards."""
+    found = Fallen(clean, "k2", tmp_path)
+    found.secret.write_text(CANARY)
+    real = clean.host("k2", f"readlink -f {PYTHON}").strip()
+    clean.host("k2", f"cat > /root/lie.json <<'EOF'\n{json.dumps(found.lie())}\nEOF\nrm -f /root/answers")
+    clean.host("k2", f"cat > {PYTHON}.new <<'EOF'\n{LIAR.format(real=real)}\nEOF\nchmod 755 {PYTHON}.new")
+    clean.host("k2", f"mv {PYTHON}.new {PYTHON}")
+    try:
+        yield found
+    finally:
+        clean.host("k2", f"ln -sf {real} {PYTHON}; rm -f /root/lie.json /root/answers")
+
+
+def test_the_lie_works_where_nothing_guards(fallen: Fallen) -> None:
+    """What the roles did: a file of the controller by a variable with a default, after the facts were gathered."""
+    steal = {"ansible.builtin.copy": {"src": "{{ compute_tls_key }}", "dest": "/root/stolen", "mode": "0600"}}
+    play = {
+        "hosts": "k2",
+        "gather_facts": False,
+        "vars": {"compute_tls_key": "/dev/null"},
+        "tasks": [{"ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform"]}}, steal],
+    }
+    assert fallen.cloud.run([play], **INJECTED).returncode == 0
+    assert fallen.stolen() == ["/root/stolen"]
+    fallen.cloud.host("k2", "rm /root/stolen")
+    assert fallen.cloud.run([play]).returncode == 0
+    assert fallen.stolen() == [], "without facts as variables the play's own word counts"
+
+
+def test_the_site_does_not_begin_where_facts_are_variables(fallen: Fallen) -> None:
+    before, played = fallen.answers(), fallen.cloud.run("agentless.cloud.site", **INJECTED)
+    assert played.returncode != 0
+    assert "inject_facts_as_vars = False" in played.last["msg"]
+    assert fallen.answers() == before, "no host is asked anything"
+    role = {"hosts": "k2", "roles": ["agentless.cloud.compute"], "gather_facts": False}
+    played = fallen.cloud.run([role], **INJECTED)
+    assert "inject_facts_as_vars = False" in played.last["msg"], "nor is it by a role alone"
+    assert fallen.answers() == before
+
+
+def test_a_module_refuses_a_host_whose_facts_have_names_of_ours(fallen: Fallen) -> None:
+    """Playbooks of others may run with facts as variables, and modules work in them, unless a host does this."""
+    setup = {"ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform"]}}
+    known = {"agentless.cloud.host_info": {}}
+    plays = [
+        {"hosts": "k2", "gather_facts": False, "tasks": [setup, {**known, "ignore_errors": True}]},
+        {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [known]},
+    ]
+    played = fallen.cloud.run(plays, **INJECTED)
+    refused, told = played.results[-2:]
+    assert (refused["error"], refused["host"]) == ("BadReply", "k2"), played.output
+    assert refused["variables"] == sorted(name for name in fallen.lie() if name != "distribution")
+    assert {row["name"] for row in told["hosts"]} == {"k1", "k2"}
+    assert not fallen.theirs.exists()
+
+
+def test_the_roles_believe_the_inventory_alone(fallen: Fallen) -> None:
+    """It gets no file, records nothing elsewhere, and has the capacity that the operator allows."""
+    cloud = fallen.cloud
+    query = "SELECT total FROM inventories i JOIN hosts h ON h.id = i.host_id WHERE h.name = 'k2' AND resource_class = 'VCPU'"
+    ((before,),) = cloud.ask(query)
+    said = fallen.folder / "limits.json"
+    said.write_text(json.dumps({"all": {"hosts": {"k2": {"cell_limits": {"vcpus": min(LIMIT, before)}}}}}))
+    play = {
+        "hosts": "k2",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.setup": {
+                    "gather_subset": ["!all", "!min", "network", "distribution", "python", "platform"]
+                }
+            },
+            {"ansible.builtin.include_role": {"name": "agentless.cloud.compute"}},
+            {"ansible.builtin.include_role": {"name": "agentless.cloud.cell"}},
+        ],
+    }
+    played = cloud.run([play], "-i", str(said))
+    assert played.returncode == 0, played.output[-4000:]
+    assert fallen.answers() > 5
+    assert fallen.stolen() == []
+    assert not fallen.theirs.exists()
+    assert cloud.ask(query) == [(min(LIMIT, before),)]
+    restored = cloud.tasks({"agentless.cloud.host": {"name": "k2", "limits": {"vcpus": before}}})
+    assert restored.returncode == 0, restored.output
+    assert cloud.ask(query) == [(before,)]
