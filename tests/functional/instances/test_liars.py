@@ -147,7 +147,8 @@ def test_a_module_refuses_a_host_whose_facts_have_names_of_ours(fallen: Fallen) 
 def test_the_roles_believe_the_inventory_alone(fallen: Fallen) -> None:
     """It gets no file, records nothing elsewhere, and has the capacity that the operator allows."""
     cloud = fallen.cloud
-    query = "SELECT total FROM inventories i JOIN hosts h ON h.id = i.host_id WHERE h.name = 'k2' AND resource_class = 'VCPU'"
+    query = "SELECT total FROM inventories i JOIN hosts h ON h.id = i.host_id"
+    query += " WHERE h.name = 'k2' AND resource_class = 'VCPU'"
     ((before,),) = cloud.ask(query)
     said = fallen.folder / "limits.json"
     said.write_text(json.dumps({"all": {"hosts": {"k2": {"cell_limits": {"vcpus": min(LIMIT, before)}}}}}))
