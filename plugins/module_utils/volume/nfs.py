@@ -32,12 +32,12 @@ class Nfs(File):
         return {**super().capabilities, "online_extend": True}
 
     def export(self, name: str, op: dict[str, Any]) -> dict[str, Any]:
-        path, user = self.path(name), _user(op)
-        changed = os.stat(path).st_uid != user
+        path, uid = self.path(name), owner(op)
+        changed = os.stat(path).st_uid != uid
         if changed and not self.ctx.check_mode:
             self.ctx.effect("chown")
-            os.chown(path, user, ROOT)
-        return {"changed": changed, "protocol": "nfs", "host": str(self.options["server"]), "path": path, "uid": user}
+            os.chown(path, uid, ROOT)
+        return {"changed": changed, "protocol": "nfs", "host": str(self.options["server"]), "path": path, "uid": uid}
 
     def unexport(self, name: str, op: dict[str, Any]) -> bool:
         if self.size(name) is None:
@@ -45,15 +45,15 @@ class Nfs(File):
         path = self.path(name)
         now = os.stat(path).st_uid
         # A volume that went to another host meanwhile is that host's.
-        changed = now != ROOT and (not op.get("initiator") or now == _user(op))
+        changed = now != ROOT and (not op.get("initiator") or now == owner(op))
         if changed and not self.ctx.check_mode:
             self.ctx.effect("chown")
             os.chown(path, ROOT, ROOT)
         return changed
 
 
-def _user(op: dict[str, Any]) -> int:
-    """The user that owns the volume while this host, or with ``shared`` any host, holds it."""
+def owner(op: dict[str, Any]) -> int:
+    """Return the user that owns a volume while this host, or with ``shared`` any host, holds it."""
     host = "" if op.get("shared") else str(op["initiator"])
     made = hashlib.sha256(f"{op['id']} {host}".encode()).digest()
     return FIRST_USER + int.from_bytes(made[:4], "big") % USERS

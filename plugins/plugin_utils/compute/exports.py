@@ -16,6 +16,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.attachment
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders as storage
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import sources
 
 Failures = dict[str, CloudError]  # by instance id
 Sources = dict[str, Source]  # by attachment id
@@ -28,7 +29,8 @@ def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources
     Returns what the volumes are reached by, and what failed.
     """
     names, unnamed = initiators.names(request, [guests.host_of(guest)["name"] for guest, _each in held])
-    listed, owners, failed = [], {}, Failures()
+    listed: list[storage.Order] = []
+    owners, failed = {}, Failures()
     for guest, each in held:
         host = guests.host_of(guest)["name"]
         if host in unnamed:
@@ -40,12 +42,19 @@ def offer(request: Request, held: Sequence[Held], timeout: int) -> tuple[Sources
             about["shared"] = True
         listed.append(replace(each.volume.order("export", initiator=names[host], **about), owner=each.id))
     answers = storage.carry(request, listed, timeout=timeout)
-    sources: Sources = {
-        key: {name: value for name, value in results[0].items() if name not in ("ok", "changed")}
-        for key, results in answers.results.items()
-        if key not in answers.failed
-    }
-    return sources, failed | {owners[key]: error for key, error in answers.failed.items()}
+    failed |= {owners[key]: error for key, error in answers.failed.items()}
+    backends = {each.id: each.volume.backend for _guest, each in held}
+    found = Sources()
+    for order in listed:
+        backend = backends[order.owner]
+        if order.owner in answers.failed or backend is None:
+            continue
+        answer = answers.results[order.owner][0]
+        try:
+            found[order.owner] = sources.confirmed(request, order.host, backend, order.operation, answer)
+        except CloudError as exc:
+            failed.setdefault(owners[order.owner], exc)
+    return found, failed
 
 
 def evict(request: Request, crowd: Sequence[orders.Guest], unclear: Mapping[str, Sequence[str]]) -> Failures:

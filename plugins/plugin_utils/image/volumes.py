@@ -21,7 +21,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import InUs
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import store
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders, sources
 
 READING = "reading"
 
@@ -59,8 +59,8 @@ def opened(request: Request, volume_id: str, image: Mapping[str, Any]) -> Record
     with request.conductor.read() as conn:
         (found,) = orders.load(conn, [volume_id])
     order = found.order("export", initiator=initiator, **found.login)
-    (offered,) = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))
-    export = {key: value for key, value in offered.items() if key not in ("ok", "changed")}
+    (answer,) = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))
+    export = sources.confirmed(request, order.host, found.backend or {}, order.operation, answer)
     return {"id": found.id, "generation": found.record["generation"], "export": export, **found.login}
 
 

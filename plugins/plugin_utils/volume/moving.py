@@ -21,7 +21,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
-from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders, reach
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders, reach, sources
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Answers, Loaded, Record
 
 Both = tuple[Record, Record]  # the backend that has it, the backend that is to have it
@@ -113,5 +113,5 @@ def _mirrored(request: Request, found: Loaded, both: Both, timeout: int) -> Answ
 
 def _export(request: Request, found: Loaded, backend: Record, initiator: str) -> Record:
     order = found.order("export", backend=backend, initiator=initiator, **found.login)
-    result = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))[0]
-    return {key: value for key, value in result.items() if key not in ("ok", "changed")}
+    answer = request.rpc.call(Call(order.host, orders.BACKEND, [order.operation]))[0]
+    return sources.confirmed(request, order.host, backend, order.operation, answer)

@@ -2,49 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A compute host has fallen: its Python adds facts to whatever a module answers, and gains nothing by it.
+"""A host has fallen: its Python says something else than its modules do, and it gains nothing by it.
 
-The facts have the names of our variables. Where nothing guards, Ansible takes them for the operator's own words, which
-the first test shows: else the others could not fail.
+A compute host adds facts with the names of our variables. Where nothing guards, Ansible takes them for the operator's
+own words, which the first test shows: else the others could not fail. A storage host says that a volume is somewhere
+else.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from agentless_lab import lab
 
+from . import liar
 from .cloud import Cloud
+from .volumes import STORAGE, Site
 
 pytestmark = pytest.mark.lab
 
-PYTHON = "/usr/bin/python3"
 INJECTED = {"ANSIBLE_INJECT_FACT_VARS": "True"}
+GONE = (("instance", "trusting"), ("volume", "data"))
 CANARY = "canary-51ab7e-of-the-controller"
 LIMIT = 2
 GATHERED = ("network", "distribution", "service_mgr", "pkg_mgr", "selinux", "python", "platform")  # as site does
-
-# Stands where the host's Python was, and becomes it; what a module says is changed on its way out.
-LIAR = """#!{real}
-import json, subprocess, sys
-done = subprocess.run(["{real}", *sys.argv[1:]], stdout=subprocess.PIPE)
-out = done.stdout
-with open("/root/answers", "a") as log:
-    print(out[:200], file=log)
-try:
-    said = json.loads(out)
-    said.setdefault("ansible_facts", {{}}).update(json.load(open("/root/lie.json")))
-    out = json.dumps(said).encode()
-except (ValueError, AttributeError):
-    pass
-sys.stdout.buffer.write(out)
-sys.stdout.flush()
-sys.exit(done.returncode)
-"""
 
 
 @dataclass
@@ -83,7 +70,7 @@ class Fallen:
 
     def answers(self) -> int:
         """How often its Python has run since it lies."""
-        return int(self.cloud.host(self.host, "cat /root/answers 2>/dev/null | wc -l"))
+        return liar.answers(self.cloud, self.host)
 
 
 @pytest.fixture
@@ -91,14 +78,8 @@ def fallen(clean: Cloud, tmp_path: pathlib.Path) -> Iterator[Fallen]:
     """The host k2, which has fallen; it is well again afterwards."""
     found = Fallen(clean, "k2", tmp_path)
     found.secret.write_text(CANARY)
-    real = clean.host("k2", f"readlink -f {PYTHON}").strip()
-    clean.host("k2", f"cat > /root/lie.json <<'EOF'\n{json.dumps(found.lie())}\nEOF\nrm -f /root/answers")
-    clean.host("k2", f"cat > {PYTHON}.new <<'EOF'\n{LIAR.format(real=real)}\nEOF\nchmod 755 {PYTHON}.new")
-    clean.host("k2", f"mv {PYTHON}.new {PYTHON}")
-    try:
+    with liar.lying(clean, "k2", facts=found.lie()):
         yield found
-    finally:
-        clean.host("k2", f"ln -sf {real} {PYTHON}; rm -f /root/lie.json /root/answers")
 
 
 def test_the_lie_works_where_nothing_guards(fallen: Fallen) -> None:
@@ -174,3 +155,34 @@ def test_the_roles_believe_the_inventory_alone(fallen: Fallen) -> None:
     restored = cloud.tasks({"agentless.cloud.host": {"name": "k2", "limits": {"vcpus": before}}})
     assert restored.returncode == 0, restored.output
     assert cloud.ask(query) == [(before,)]
+
+
+def test_a_storage_host_that_says_another_source(site: Site) -> None:
+    """A file of the compute host, another target, another name: no guest gets it, and the truth works afterwards."""
+    cloud, boot = site, {"flavor": "none", "image": "halt", "networks": ["front"], "host": "k1", "timeout": 120}
+    wish = {"agentless.cloud.instance": {"name": "trusting", "volumes": ["data"], **boot}}
+    made = cloud.tasks({"agentless.cloud.volume": {"name": "data", "size": 1, "volume_type": "fast"}})
+    key = made.last["volume"]["id"]
+    iqn, portal = f"iqn.2026-01.cloud.agentless:lvm1.volume-{key}", f"{lab.find(cloud.name, STORAGE).address}:3260"
+    true = {"protocol": "iscsi", "portal": portal, "portals": [portal], "iqn": iqn, "lun": 0}
+    lies: list[dict[str, Any]] = [
+        {"protocol": "file", "path": "/etc/shadow"},
+        {**true, "portal": "127.0.0.1:3260"},
+        {**true, "iqn": iqn.replace(key, str(uuid.UUID(int=7)))},
+        {**true, "lun": 1},
+        {**true, "path": "/etc/shadow"},
+    ]
+    for told in lies:
+        with liar.lying(cloud, STORAGE, instead=told):
+            played = cloud.tasks({**wish, "ignore_errors": True})
+        assert played.last["error"] in ("BadReply", "NoValidHost"), (told, played.output)
+        assert "Nothing was attached" in played.output
+        assert cloud.host("k1", "virsh dumpxml trusting 2>/dev/null | grep -c shadow; true").strip() in ("", "0")
+    assert cloud.tasks(wish).returncode == 0
+    ((_host, domain),) = cloud.domains()
+    xml = cloud.host("k1", f"virsh dumpxml {domain}")
+    assert f"{iqn}/0" in xml
+    assert "shadow" not in xml
+    gone = cloud.tasks(*({f"agentless.cloud.{kind}": {"name": name, "state": "absent"}} for kind, name in GONE))
+    assert gone.returncode == 0, gone.output
+    assert cloud.left_over() == {}

@@ -34,6 +34,7 @@ from tests.unit.image.test_imports import fetchers, killed_at, soon
 from tests.unit.resources.cloud import Cloud, predict_then_do
 
 INITIATOR = "iqn.2026-01.cloud.agentless:store"
+IQN = "iqn.2026-01.cloud.agentless"
 
 
 @pytest.fixture
@@ -52,7 +53,12 @@ def let_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     def export(_ctx: Any, op: dict[str, Any]) -> dict[str, Any]:
         who[op["id"]] = op["initiator"]
         assert op["secret"]
-        return {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn:{op['backend']}.{op['id']}", "lun": 0}
+        return {
+            "protocol": "iscsi",
+            "portal": "192.0.2.5:3260",
+            "iqn": f"{IQN}:{op['backend']}.volume-{op['id']}",
+            "lun": 0,
+        }
 
     handlers = {
         "export": export,
@@ -75,10 +81,13 @@ def volume(cloud: Cloud, bus: Bus, let_in: dict[str, str], tmp_path: Path, monke
     def opened(export: dict[str, Any], user: str) -> dict[str, Any]:
         key = user.removeprefix("volume-")
         assert let_in[key] == INITIATOR
-        assert export == {"protocol": "iscsi", "portal": "192.0.2.5:3260", "iqn": f"iqn:lvm1.{key}", "lun": 0}
+        portal = "192.0.2.5:3260"
+        way = {"protocol": "iscsi", "portal": portal, "portals": [portal]}
+        assert export == {**way, "iqn": f"{IQN}:lvm1.volume-{key}", "lun": 0}
         return {"driver": "file", "filename": str(content)}
 
     monkeypatch.setattr(fill, "opened", opened)
+    cloud.hostvars = {**cloud.hostvars, "vol1": {"ansible_host": "192.0.2.5"}}
     with cloud.conductor as conductor, conductor.transaction() as conn:
         made = records.insert(conn, tables.volume_backends, name="lvm1", host="vol1", driver="lvm", total=100)
         project = cloud.ask("project_info", name="default").values["projects"][0]["id"]

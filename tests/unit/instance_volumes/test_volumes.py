@@ -181,7 +181,7 @@ def test_moved_under_a_guest(cloud: Cloud, hosts: Hosts) -> None:
         f"compute_backend:tune_volume@{where}",
         "volume_backend:delete,unexport@vol1",
     ]
-    assert guest(hosts).targets == {moved["id"]: f"iqn:lvm2.volume-{moved['id']}"}
+    assert guest(hosts).targets == {moved["id"]: f"iqn.2026-01.cloud.agentless:lvm2.volume-{moved['id']}"}
     cloud.ask("instance", name="web", state="absent")
     assert left(cloud, hosts) == {}
 

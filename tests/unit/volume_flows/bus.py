@@ -19,7 +19,7 @@ Key = tuple[str, str, str]  # host, backend, id
 
 def target(op: Mapping[str, Any]) -> str:
     """How the export of a volume is called; each backend has a name of its own for it."""
-    return f"iqn:{op['backend']}.volume-{op['id']}"
+    return f"iqn.2026-01.cloud.agentless:{op['backend']}.volume-{op['id']}"
 
 
 class Gone(CloudError):
