@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -22,6 +24,7 @@ LAB = CHECKOUT / "tests" / "lab" / "lab"
 HALT = b"\xfa\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # cli; hlt; jmp to hlt
 PLUGINS = [word for word in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep) if word]
 COMPUTE = ("k1", "k2")
+PATIENCE = 800  # seconds for one play, which takes two minutes at most where nothing else runs
 
 
 def usual(wish: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +45,38 @@ class Played:
     def last(self) -> dict[str, Any]:
         """The result of the last task that had one."""
         return self.results[-1]
+
+
+def patiently(command: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """The exit status and the output of a play; one that never ends fails, and says where all of its processes are."""
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            for pid in reversed(family(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGABRT)  # at which Python tells the place of each thread
+            out, err = process.communicate()
+            raise AssertionError(f"{command} did not end in {PATIENCE} s.\n{out[-2000:]}\n{err[-20000:]}") from None
+        except BaseException:
+            process.kill()
+            raise
+        return process.returncode, out + err
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    children = [
+        int(one) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children") for one in _read(path).split()
+    ]
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def _read(path: pathlib.Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 class Cloud:
@@ -102,7 +137,7 @@ class Cloud:
                 path = pathlib.Path(folder) / "play.json"
                 path.write_text(json.dumps(play))
                 target = str(path)
-            done = subprocess.run(
+            code, output = patiently(
                 ["ansible-playbook", "-i", self.inventory, *options, target],
                 env={
                     **os.environ,
@@ -114,15 +149,13 @@ class Cloud:
                     ),
                     "ANSIBLE_CALLBACKS_ENABLED": "results",
                     "AGENTLESS_TEST_RESULTS": f"{folder}/results",
+                    "PYTHONFAULTHANDLER": "1",
                     **environ,
                 },
-                capture_output=True,
-                text=True,
-                check=False,
             )
             results = pathlib.Path(folder) / "results"
             lines = results.read_text().splitlines() if results.exists() else []
-            return Played(done.returncode, done.stdout + done.stderr, [json.loads(line) for line in lines])
+            return Played(code, output, [json.loads(line) for line in lines])
 
     def tasks(self, *tasks: dict[str, Any], options: tuple[str, ...] = (), **environ: str) -> Played:
         """Run tasks on the controller."""
