@@ -24,9 +24,12 @@ options:
       - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
         then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), only an administrator may give it.
     type: str
   project:
-    description: Name or ID of the project whose resources are listed.
+    description:
+      - Name or ID of the project whose resources are listed.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), that principal needs a role in it.
     type: str
     default: default
 """
@@ -45,5 +48,6 @@ options:
       - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
         then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), only an administrator may give it.
     type: str
 """

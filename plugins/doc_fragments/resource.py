@@ -18,9 +18,12 @@ options:
       - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
         then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), only an administrator may give it.
     type: str
   project:
-    description: Name or ID of the project that owns the resource.
+    description:
+      - Name or ID of the project that owns the resource.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), that principal needs a role in it.
     type: str
     default: default
 """
@@ -33,5 +36,6 @@ options:
       - Without it, the variable C(agentless_database) is used, then the environment variable E(AGENTLESS_DATABASE),
         then C(~/.local/share/agentless/cloud.db).
       - Only the controller opens it. No host gets the address.
+      - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), only an administrator may give it.
     type: str
 """

@@ -24,6 +24,8 @@ extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 notes:
+  - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), that principal needs a role in the
+    project, and O(database) is for administrators.
   - Every instance is in the groups C(flavor_NAME), C(image_NAME), C(zone_NAME), C(host_NAME), C(status_NAME) and, for
     each of its tags, C(tag_NAME), in lower case and with underscores for what a group's name cannot have.
   - Host variables are the return values of M(agentless.cloud.instance) with the prefix C(agentless_), such as
@@ -104,7 +106,10 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import policy
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import admitted, caller
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 SUFFIXES = tuple(f"{stem}.{ending}" for stem in ("instances", "agentless_cloud") for ending in ("yml", "yaml"))
 # A host's name is also the name of a file in host_vars, and a word in patterns.
@@ -141,13 +146,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _known(self, path: str, cache: bool) -> dict[str, Any]:
         """The instances, and the names of the machines that the cloud knows; from the cache where it is asked for."""
-        key = self.get_cache_key(f"{path}\0{self.get_option('database')}\0{self.get_option('project')}")
+        database, project = self.get_option("database"), self.get_option("project")
+        try:
+            principal = caller()
+        except CloudError as exc:
+            raise AnsibleParserError(f"{exc.error}: {exc.msg}") from exc
+        # What one principal may see is not for the next.
+        key = self.get_cache_key(f"{path}\0{database}\0{project}" + ("" if principal.admin else f"\0{principal}"))
         caching = self.get_option("cache")
         if caching and cache and key in self._cache:
             found: dict[str, Any] = self._cache[key]
             return found
         try:
-            found = read(self.get_option("database"), self.get_option("project"))
+            found = read(database, project, principal)
         except CloudError as exc:
             raise AnsibleParserError(f"{exc.error}: {exc.msg}") from exc
         if caching:
@@ -171,21 +182,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
 
 
-def read(database: str | None, project: str) -> dict[str, Any]:
+def read(database: str | None, project: str, principal: Principal) -> dict[str, Any]:
     """The instances of a project, and the inventory names of the machines that the cloud runs on.
 
-    :raises CloudError: the database cannot be read, or there is no such project.
+    :raises CloudError: the database cannot be read, there is no such project, or it is not permitted.
     """
-    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import (
-        Conductor,
-        instances,
-        projects,
-        records,
-    )
+    from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, projects, records
     from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
 
-    with Conductor.open(database) as conductor, conductor.read() as conn:
-        owner = projects.resolve(conn, project)
+    ask = policy.Ask("instance", policy.READ, {"database": database} if database else {}, project)
+    with admitted(principal, ask, database) as conductor, conductor.read() as conn:
+        owner = projects.resolve(conn, project, principal)
         return {
             "instances": instances.describe(conn, owner["id"]),
             "hosts": [row["name"] for row in records.listing(conn, cloud.host_mappings)],

@@ -68,6 +68,8 @@ options:
     type: bool
     default: false
 notes:
+  - Where the operator has named a principal by E(AGENTLESS_PRINCIPAL_FILE), that principal needs the role C(member) in
+    the project; O(database) and O(explain) are for administrators.
   - Weights are counted as Nova counts them, with its multipliers, which aggregates of hosts may set in their metadata
     (C(ram_weight_multiplier), C(cpu_weight_multiplier), C(disk_weight_multiplier), C(num_instances_weight_multiplier),
     C(soft_affinity_weight_multiplier), C(soft_anti_affinity_weight_multiplier)); the lowest wins.
@@ -109,15 +111,16 @@ _raw:
   elements: raw
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import hostfacts
+from ansible_collections.agentless.cloud.plugins.plugin_utils import hostfacts, policy
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, NotFound
-from ansible_collections.agentless.cloud.plugins.plugin_utils.front import open_conductor
+from ansible_collections.agentless.cloud.plugins.plugin_utils.front import admitted, caller
 
 
 class LookupModule(LookupBase):
@@ -145,12 +148,22 @@ class LookupModule(LookupBase):
             hostfacts.refuse(str(known.get("inventory_hostname", "localhost")), known)
             # What comes from a variable comes as it was written there, templates and all.
             address = kwargs.get("database") or self._templar.template(known.get("agentless_database"))
+            principal = caller()
+            ask = policy.Ask(
+                "scheduler", policy.READ, _given({**kwargs, "explain": question.explain}), question.project
+            )
+            policy.allow(principal, ask, principal.role_anywhere())
             _require_there(address)
-            with open_conductor(address) as conductor, conductor.read() as conn:
-                answers = advice.answers(conn, question)
+            with admitted(principal, ask, address) as conductor, conductor.read() as conn:
+                answers = advice.answers(conn, question, principal)
         except CloudError as exc:
             raise AnsibleLookupError(f"{exc.error}: {exc.msg}") from exc
         return [dict(one) if self.get_option("explain") else one["host"] for one in answers]
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that ask for more than their defaults do."""
+    return {name: value for name, value in options.items() if value not in (None, False)}
 
 
 def _require_there(database: str | None) -> None:

@@ -5,15 +5,16 @@
 """The front desk: what every action plugin has in common.
 
 An action plugin names its flow and nothing else. The front validates the task against the module's own documentation
-(so that documentation and behaviour cannot part), opens the conductor, calls the flow once and turns what comes back,
-an outcome or an error of our tree, into a task result.
+(so that documentation and behaviour cannot part), learns who asks and whether they may, opens the conductor, calls the
+flow once and turns what comes back, an outcome or an error of our tree, into a task result.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hostfacts
+from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hostfacts, policy
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal, configured
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Request:
     :param groups: the inventory's groups and their hosts.
     :param host: the inventory host that the task runs for.
     :param hostvars: the variables of each inventory host.
+    :param principal: who asks; in which projects a flow may look is decided with it.
     :param progress: tells the person at the terminal how long work goes on; shown with ``-v``, and always where the
         variable ``agentless_progress`` is true.
     """
@@ -53,6 +56,7 @@ class Request:
     groups: Mapping[str, Sequence[str]]
     host: str
     hostvars: Mapping[str, Mapping[str, Any]]
+    principal: Principal
     progress: Callable[[str], None] = lambda line: None
 
 
@@ -92,24 +96,24 @@ class CloudAction(ActionBase):
         variables = task_vars or {}
         name = self._task.action.rpartition(".")[2]
         effects.begin(name, str(self._task.args.get("name", "")))
-        args = self._validated(name)
+        spec, args = self._validated(name)
         try:
-            result.update(self._serve(args, variables))
+            result.update(self._serve(policy.asked(name, spec, args), args, variables))
         except CloudError as exc:
             result.update(exc.as_result())
         return result
 
-    def _validated(self, name: str) -> dict[str, Any]:
+    def _validated(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         spec = argument_spec(name, self.secret)
         _result, args = self.validate_argument_spec(argument_spec=spec)
-        return {option: args.get(option) for option in spec}
+        return spec, {option: args.get(option) for option in spec}
 
-    def _serve(self, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        host = str(variables.get("inventory_hostname", "localhost"))
+    def _serve(self, ask: policy.Ask, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        principal, host = caller(), str(variables.get("inventory_hostname", "localhost"))
         hostfacts.refuse(host, variables)
         hostvars = hostfacts.HostVariables(variables.get("hostvars", {}))
-        conductor = open_conductor(args.get("database"), self._templar.template(variables.get("agentless_database")))
-        try:
+        variable = self._templar.template(variables.get("agentless_database"))
+        with admitted(principal, ask, args.get("database"), variable) as conductor:
             request = Request(
                 args=args,
                 check=bool(self._task.check_mode),
@@ -118,11 +122,10 @@ class CloudAction(ActionBase):
                 groups=variables.get("groups", {}),
                 host=host,
                 hostvars=hostvars,
+                principal=principal,
                 progress=_teller(self._templar.template(variables.get("agentless_progress", False))),
             )
             outcome = type(self).flow(request)
-        finally:
-            conductor.close()
         served = {**outcome.values, "changed": outcome.changed}
         if self._task.diff and outcome.changes:
             served["diff"] = changes.render(outcome.changes, outcome.header)
@@ -162,27 +165,64 @@ class _Identities:
                 rooms.remember_endpoint(conn, host, kind, identity)
 
 
-def open_conductor(given: str | None, variable: Any = None) -> Conductor:
-    """The conductor at the address found: the task's option, the variable ``agentless_database``, the environment.
+@contextmanager
+def admitted(principal: Principal, ask: policy.Ask, given: str | None, variable: Any = None) -> Iterator[Conductor]:
+    """The open conductor, for a principal who may do what is asked; closed when the block ends.
 
-    :param variable: the variable's value, with its templates rendered.
+    :param given: the database's address as the task says it.
+    :param variable: the variable ``agentless_database``, with its templates rendered.
 
+    :raises BadInput: the principal may not do that.
+    :raises NotFound: there is no such project, or the principal has no role in it.
     :raises DatabaseFailed: it is unreachable, locked or newer than this collection.
     """
+    # First without the database: what no role of the principal allows does not even open it.
+    policy.allow(principal, ask, principal.role_anywhere())
+    with _open_conductor(given, variable, principal) as conductor:
+        if ask.project is not None and not principal.admin:
+            from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects
+
+            with conductor.read() as conn:
+                project = projects.resolve(conn, ask.project, principal)
+            policy.allow(principal, ask, principal.role_in(project))
+        yield conductor
+
+
+def _open_conductor(given: str | None, variable: Any, principal: Principal) -> Conductor:
+    """The conductor at the address found: the task's option, the variable ``agentless_database``, the environment."""
     from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor
 
-    address = given or variable
-    return Conductor.open(str(address) if address else None, actor=actor())
+    address = str(given or variable or "")
+    if address and not principal.admin and address != os.environ.get("AGENTLESS_DATABASE"):
+        # A variable can come from who asks, and in a database of their own they would be whoever they like.
+        raise BadInput(
+            f"A database is named by the task or by the variable agentless_database. For {principal.user!r}, who is no "
+            "administrator, it is named by AGENTLESS_DATABASE in the environment of Ansible alone."
+        )
+    return Conductor.open(address or None, actor=actor(principal))
 
 
-def actor() -> str:
-    """Who asks: the controller's user, and the AWX job where there is one."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
+def caller() -> Principal:
+    """Who asks, as the operator's environment says it.
+
+    :raises BadInput: what it says cannot be trusted or understood.
+    """
+    return configured(_login())
+
+
+def actor(principal: Principal) -> str:
+    """Who asks, for the log: the principal, the controller's user, and the AWX job where there is one."""
+    user = _login()
+    words = [user] if principal.user == user else [principal.user, f"by:{user}"]
     job = os.environ.get("JOB_ID") or os.environ.get("AWX_JOB_ID")
-    return f"{user} awx:{job}" if job else user
+    return " ".join([*words, f"awx:{job}"] if job else words)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def answer(name: str, rows: Sequence[Mapping[str, Any]], args: Mapping[str, Any]) -> Outcome:

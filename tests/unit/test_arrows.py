@@ -21,12 +21,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FUTURE = "from __future__ import annotations\n"
 OURS = "ansible_collections.agentless.cloud.plugins"
-PURE = ("plugin_utils/scheduler", "plugin_utils/compute/hardware", "plugin_utils/errors.py", "plugin_utils/changes.py")
+PURE = (
+    "plugin_utils/scheduler",
+    "plugin_utils/compute/hardware",
+    "plugin_utils/errors.py",
+    "plugin_utils/changes.py",
+    "plugin_utils/policy.py",
+    "plugin_utils/principal.py",
+)
 FLOWS = ("audit", "compute", "network", "image", "resources", "volume")
 # Edges, where any error at all must become an answer: the front desk, RPC to a host, the half that runs on a host.
 CATCH_ALL = frozenset({"plugin_utils/front.py", "plugin_utils/rpc.py", "module_utils/backend.py"})
 RUNS_MODULES = "plugin_utils/rpc.py"
 CONNECTS = "plugin_utils/connections.py"
+FRONT = "plugin_utils/front.py"
+# They know projects by name: who resolves a name for a principal, and the module that administers projects.
+KNOWS_PROJECTS = ("plugin_utils/conductor/projects.py", "plugin_utils/resources/projects.py")
 
 
 @dataclass(frozen=True)
@@ -228,6 +238,66 @@ def only_rpc_runs_modules(source: Source) -> Iterator[tuple[int, str]]:
 
 
 @rule
+def only_the_front_says_who_asks(source: Source) -> Iterator[tuple[int, str]]:
+    if source.path == "plugin_utils/principal.py":
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        made = called(node) in {"Principal", "replace"} and "admin" in {word.arg for word in node.keywords}
+        if made or called(node) == "Principal":
+            yield node.lineno, "makes a principal of its own"
+        if called(node) == "configured" and source.path != FRONT:
+            yield node.lineno, "calls configured"
+        opens = (
+            isinstance(node.func, ast.Attribute) and named(node.func.value, "Conductor") and node.func.attr == "open"
+        )
+        if opens and source.path != FRONT:
+            yield node.lineno, "opens the database without asking whether that is permitted"
+
+
+@rule
+def a_project_is_found_in_one_place(source: Source) -> Iterator[tuple[int, str]]:
+    """By ``projects.resolve(conn, name, principal)``; the table and the option are touched by nobody else."""
+    if not source.within("plugin_utils", "lookup", "inventory") or source.path in KNOWS_PROJECTS:
+        return
+    resolved: set[ast.AST] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and resolves(node):
+            resolved.update(part for argument in node.args for part in ast.walk(argument))
+            who = ast.unparse(node.args[2]) if len(node.args) == 3 else "nobody"
+            if who.rpartition(".")[2] != "principal":
+                yield node.lineno, f"resolves a project for {who}"
+    if not source.within("plugin_utils/conductor/schema", "plugin_utils/conductor/migrations"):
+        for node in ast.walk(source.tree):
+            # The module of that name is called, as in projects.resolve; cloud.projects is the table.
+            if (isinstance(node, ast.Attribute) and node.attr == "projects") or key(node) == "projects":
+                yield node.lineno, "reads the table of projects"
+        for line, name in imports(source):
+            if name.endswith(".projects") and below(room(name), "plugin_utils/conductor/schema"):
+                yield line, f"imports {name}"
+    # The front hands the option to the policy, by which it is resolved before a flow is called.
+    if source.within(*(f"plugin_utils/{flow}" for flow in FLOWS)):
+        for node in ast.walk(source.tree):
+            if key(node) == "project" and node not in resolved:
+                yield node.lineno, "reads the option project and does not resolve it"
+
+
+def resolves(node: ast.Call) -> bool:
+    return ast.unparse(node.func) in {"projects.resolve", "resolve"}
+
+
+def key(node: ast.AST) -> str:
+    """The literal key of ``x["key"]``, ``x.get("key")`` and ``x.pop("key")``, else nothing."""
+    inside: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        inside = node.slice
+    elif isinstance(node, ast.Call) and called(node) in {"get", "pop", "itemgetter"} and node.args:
+        inside = node.args[0]
+    return str(inside.value) if isinstance(inside, ast.Constant) else ""
+
+
+@rule
 def nothing_is_asserted(source: Source) -> Iterator[tuple[int, str]]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Assert):
@@ -377,6 +447,33 @@ BROKEN: dict[str, list[tuple[str, str, str]]] = {
         ("plugin_utils/compute/boot.py", "conn.execute(sa.update(table))", "conn.execute(sa.select(table))"),
         ("lookup/scheduler.py", "import sqlalchemy", "from sqlalchemy import Connection"),
         ("action/instance.py", "import sqlite3", "import json"),
+    ],
+    "only_the_front_says_who_asks": [
+        ("plugin_utils/compute/boot.py", "Principal('root', admin=True)", "f(request.principal)"),
+        ("plugin_utils/compute/boot.py", "replace(request.principal, admin=True)", "replace(plan, changes=())"),
+        ("lookup/scheduler.py", "principal.configured('root')", "front.caller()"),
+        ("inventory/instances.py", "Conductor.open(database)", "admitted(principal, ask, database)"),
+    ],
+    "a_project_is_found_in_one_place": [
+        (
+            "plugin_utils/compute/boot.py",
+            "records.get(conn, cloud.projects, name)",
+            "projects.resolve(conn, request.args['project'], request.principal)",
+        ),
+        ("plugin_utils/volume/wanted.py", "f(args['project'])", "projects.resolve(conn, args['project'], principal)"),
+        ("plugin_utils/volume/wanted.py", "args.get('project')", "args.get('size')"),
+        ("plugin_utils/volume/wanted.py", "projects.resolve(conn, args['project'])", "f(args['project_id'])"),
+        (
+            "plugin_utils/network/networks.py",
+            "projects.resolve(conn, args['project'], everybody)",
+            "projects.resolve(conn, args['project'], principal)",
+        ),
+        (
+            "plugin_utils/conductor/hosts.py",
+            "from .schema.cloud import projects",
+            "from ...plugin_utils.conductor import projects",
+        ),
+        ("plugin_utils/conductor/hosts.py", "metadata.tables['projects']", "metadata.tables['hosts']"),
     ],
     "flows_and_below_do_not_know_the_front": [
         (

@@ -15,6 +15,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import p
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell, cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Question:
     explain: bool = False
 
 
-def answers(conn: Any, question: Question) -> list[Mapping[str, Any]]:
+def answers(conn: Any, question: Question, principal: Principal) -> list[Mapping[str, Any]]:
     """For each name ``{host, seen, candidates, filtered, survivors}``; those placed together know of each other.
 
     :raises NotFound: a name in the question does not exist.
     :raises NoValidHost: not all find a host; carries the explanation.
     """
-    project = projects.resolve(conn, question.project)
+    project = projects.resolve(conn, question.project, principal)
     names = _names(question)
     present = _present(conn, project["id"], names)
     new = [name for name in dict.fromkeys(names) if name not in present]

@@ -70,14 +70,14 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The instances of the project."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         rows = instances.describe(conn, project["id"])
     return answer("instances", rows, request.args)
 
 
 def _absent(request: Request, wish: Wanted) -> Outcome:
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         existing = _existing(conn, project["id"], wish.names)
         leaving.refuse(conn, orders.load(conn, [record["id"] for record in existing]))
     changes = [Change(record["name"], record["status"], None) for record in existing]
@@ -88,7 +88,7 @@ def _absent(request: Request, wish: Wanted) -> Outcome:
 
 def _plan(request: Request, wish: Wanted) -> Plan:
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         found = catalog.look_up(conn, wish, project["id"])
     if not request.check:
         _wait_for_others(request, wish, project["id"])

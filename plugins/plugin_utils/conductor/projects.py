@@ -10,7 +10,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import q
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.records import Record
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import AlreadyExists, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import AlreadyExists, InUse, NotFound
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 DEFAULT = "default"
 
@@ -36,12 +37,20 @@ def create(conn: sa.Connection, name: str, *, description: str | None = None, en
     return project
 
 
-def resolve(conn: sa.Connection, name: str) -> Record:
-    """The project of that name or id. The default one is made with the database, so that reading finds it too.
+def resolve(conn: sa.Connection, name: str, principal: Principal) -> Record:
+    """The project of that name or id, for one who has a role in it. Nothing else turns a name into a project.
 
-    :raises NotFound: there is no such project.
+    The default one is made with the database, so that reading finds it too.
+
+    :raises NotFound: there is no such project, or the principal has no role in it; the two look alike.
     """
-    return records.get(conn, cloud.projects, name or DEFAULT)
+    wanted = name or DEFAULT
+    if principal.admin:
+        return records.get(conn, cloud.projects, wanted)
+    found = records.find(conn, cloud.projects, wanted)
+    if found is None or principal.role_in(found) is None:
+        raise NotFound.of("project", wanted, principal.roles)
+    return found
 
 
 def remove(conn: sa.Connection, project_id: str) -> None:

@@ -114,7 +114,7 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The images that the project can use."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         rows = records.listing(conn, cloud.images, project_id=project["id"])
     return answer("images", [shown(row) for row in rows], request.args)
 
@@ -135,7 +135,7 @@ def shown(row: Mapping[str, Any]) -> Record:
 
 def _plan(request: Request, wish: Wanted) -> Plan:
     with request.conductor.read() as conn:
-        project_id = str(projects.resolve(conn, request.args["project"])["id"])
+        project_id = str(projects.resolve(conn, request.args["project"], request.principal)["id"])
         found = ledger.own(conn, wish.name, project_id)
         values = {**wish.values, **_parts(conn, wish, project_id)}
         active = found is not None and found["status"] == "active"
@@ -249,7 +249,7 @@ def _change(request: Request, wish: Wanted, plan: Plan) -> Record:
 
 def _absent(request: Request, wish: Wanted, header: str) -> Outcome:
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         found = ledger.own(conn, wish.name, project["id"])
         if found is None:
             return Outcome(False, {"image": None}, (), header)

@@ -24,6 +24,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import central, ports, subnets
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 Record = dict[str, Any]
 
@@ -72,7 +73,7 @@ def apply(request: Request) -> Outcome:
     if request.args["state"] == "absent":
         return _absent(request, name)
     with request.conductor.read() as conn:
-        plan = planned(conn, request.args)
+        plan = planned(conn, request.args, request.principal)
         before = _loaded(conn, plan.found)
     header = f"network {name}"
     if request.check:
@@ -81,7 +82,7 @@ def apply(request: Request) -> Outcome:
         return Outcome(bool(listed), {"network": _predicted(plan, before)}, listed, header)
     if plan.changes:
         with request.conductor.transaction(lock=f"network:{name}") as conn:
-            plan = planned(conn, request.args)
+            plan = planned(conn, request.args, request.principal)
             before = _loaded(conn, _carried_out(conn, plan))
     corrected = central.push(request, [_operation(before)])
     listed = list(plan.changes) or ([IN_OVN] if corrected else [])
@@ -91,20 +92,20 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The networks that the project can use."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         found = records.listing(conn, tables.networks, project_id=project["id"])
         parts = records.listing(conn, tables.subnets, network_id=[row["id"] for row in found])
     rows = [shown(row, [part for part in parts if part["network_id"] == row["id"]]) for row in found]
     return answer("networks", rows, request.args)
 
 
-def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
+def planned(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
     """Compare what the task says with the record.
 
     :raises BadInput: a prefix, an address or a combination cannot be meant.
     :raises ChangeRefused: an option cannot change in place.
     """
-    project = projects.resolve(conn, args["project"])
+    project = projects.resolve(conn, args["project"], principal)
     found = _own(conn, args["name"], project["id"])
     given = None if args.get("subnets") is None else [subnets.normalized(item) for item in args["subnets"]]
     subnets.apart(given or ())
@@ -200,7 +201,7 @@ def _carried_out(conn: sa.Connection, plan: Plan) -> Record:
 def _absent(request: Request, name: str) -> Outcome:
     """OVN first: a run that is killed in between finds the record and finishes."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         network, parts = _loaded(conn, _own(conn, name, project["id"]))
         if network:
             _empty(conn, network)

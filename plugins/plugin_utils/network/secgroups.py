@@ -23,6 +23,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Alre
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import central, ports, rules
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network.networks import IN_OVN
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 Record = dict[str, Any]
 
@@ -57,7 +58,7 @@ def apply(request: Request) -> Outcome:
     if request.args["state"] == "absent":
         return _absent(request, name)
     with request.conductor.read() as conn:
-        plan = planned(conn, request.args)
+        plan = planned(conn, request.args, request.principal)
         wires = _operations(conn, plan.found)
         before = _shown_one(conn, plan.found)
     header = f"secgroup {name}"
@@ -67,7 +68,7 @@ def apply(request: Request) -> Outcome:
         return Outcome(bool(listed), {"secgroup": _predicted(plan, before)}, listed, header)
     if plan.changes:
         with request.conductor.transaction(lock=f"secgroup:{name}") as conn:
-            plan = planned(conn, request.args)
+            plan = planned(conn, request.args, request.principal)
             group = _carried_out(conn, plan)
             wires, before = _operations(conn, group), _shown_one(conn, group)
     corrected = central.push(request, wires)
@@ -78,7 +79,7 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The security groups of the project."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         found = records.listing(conn, tables.secgroups, project_id=project["id"])
         rows = shown(conn, found)
     return answer("secgroups", rows, request.args)
@@ -100,13 +101,13 @@ def ensure_default(conn: sa.Connection, project_id: str) -> Record:
     return group
 
 
-def planned(conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
+def planned(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
     """Compare what the task says with the record.
 
     :raises BadInput: a rule means nothing.
     :raises NotFound: a remote group does not exist.
     """
-    project = projects.resolve(conn, args["project"])
+    project = projects.resolve(conn, args["project"], principal)
     name = args["name"]
     found = records.find(conn, tables.secgroups, name, project_id=project["id"])
     values = {key: args[key] for key in _PLAIN if args.get(key) is not None}
@@ -195,7 +196,7 @@ def _carried_out(conn: sa.Connection, plan: Plan) -> Record:
 def _absent(request: Request, name: str) -> Outcome:
     """OVN first: a run that is killed in between finds the record and finishes."""
     with request.conductor.read() as conn:
-        project = projects.resolve(conn, request.args["project"])
+        project = projects.resolve(conn, request.args["project"], request.principal)
         group = records.find(conn, tables.secgroups, name, project_id=project["id"])
         if group is not None:
             _unused(conn, group)

@@ -113,11 +113,11 @@ def apply(kind: Kind, request: Request) -> Outcome:
         return _absent(kind, request, header)
     wanted = read(kind.fields, request.args)
     with request.conductor.read() as conn:
-        plan = _planned(kind, conn, request.args, wanted)
+        plan = _planned(kind, conn, request, wanted)
     row = plan.after
     if plan.changes and not request.check:
         with request.conductor.transaction(lock=header, label=kind.name) as conn:
-            plan = _planned(kind, conn, request.args, wanted)
+            plan = _planned(kind, conn, request, wanted)
             row = kind.shown(conn, [_carried_out(kind, conn, plan)])[0]
     return Outcome(bool(plan.changes), {kind.name: row}, plan.changes, header)
 
@@ -125,7 +125,7 @@ def apply(kind: Kind, request: Request) -> Outcome:
 def info(kind: Kind, request: Request) -> Outcome:
     """The resources of this kind that the project can use, or that there are."""
     with request.conductor.read() as conn:
-        project_id = _project(kind, conn, request.args)
+        project_id = _project(kind, conn, request)
         rows = kind.shown(conn, records.listing(conn, kind.table, project_id=project_id))
     return answer(kind.plural, rows, request.args)
 
@@ -169,8 +169,9 @@ def find(kind: Kind, conn: sa.Connection, name: str, project_id: str | None) -> 
     return found if found is None or not kind.scoped or found["project_id"] == project_id else None
 
 
-def _planned(kind: Kind, conn: sa.Connection, args: Values, wanted: Values) -> Plan:
-    project_id = _project(kind, conn, args)
+def _planned(kind: Kind, conn: sa.Connection, request: Request, wanted: Values) -> Plan:
+    args = request.args
+    project_id = _project(kind, conn, request)
     found = find(kind, conn, args["name"], project_id)
     if found is None:
         whole = {"name": args["name"], **complete(kind.name, kind.fields, wanted)}
@@ -201,7 +202,7 @@ def _carried_out(kind: Kind, conn: sa.Connection, plan: Plan) -> Record:
 
 def _absent(kind: Kind, request: Request, header: str) -> Outcome:
     with request.conductor.read() as conn:
-        project_id = _project(kind, conn, request.args)
+        project_id = _project(kind, conn, request)
         found = find(kind, conn, request.args["name"], project_id)
         if found is None:
             return Outcome(False, {kind.name: None}, (), header)
@@ -218,8 +219,10 @@ def _absent(kind: Kind, request: Request, header: str) -> Outcome:
     return Outcome(True, {kind.name: None}, changes, header)
 
 
-def _project(kind: Kind, conn: sa.Connection, args: Values) -> str | None:
-    return str(projects.resolve(conn, args["project"])["id"]) if kind.owned else None
+def _project(kind: Kind, conn: sa.Connection, request: Request) -> str | None:
+    if not kind.owned:
+        return None
+    return str(projects.resolve(conn, request.args["project"], request.principal)["id"])
 
 
 def _by_key(kind: Kind) -> set[str]:

@@ -14,6 +14,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import p
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse, NotFound
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.copies import Copies, Plan
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Order, Record
@@ -28,8 +29,8 @@ class Backups(Copies):
     told = ("name", "volume", "size", "kind", "backend")
     residue = True
 
-    def planned(self, conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
-        project_id = str(projects.resolve(conn, args["project"])["id"])
+    def planned(self, conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
+        project_id = str(projects.resolve(conn, args["project"], principal)["id"])
         found = records.find(conn, self.table, args["name"], project_id=project_id)
         if found is None:
             return _new(conn, args, project_id)

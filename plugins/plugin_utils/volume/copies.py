@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Order, Record
 
@@ -50,7 +51,7 @@ class Copies:
     told: tuple[str, ...]
     residue: bool
 
-    def planned(self, conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
+    def planned(self, conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
         """What is to become of it. Nothing is written."""
         raise NotImplementedError
 
@@ -85,11 +86,11 @@ class Copies:
         if request.args["state"] == "absent":
             return self._absent(request, name, header)
         with request.conductor.read() as conn:
-            plan = self.planned(conn, request.args)
+            plan = self.planned(conn, request.args, request.principal)
         row = plan.after
         if plan.changes and not request.check:
             with request.conductor.transaction(lock=header, label=f"{self.word} recorded") as conn:
-                record = self._recorded(conn, self.planned(conn, request.args))
+                record = self._recorded(conn, self.planned(conn, request.args, request.principal))
             if record["status"] == "creating":
                 self._make(request, record)
             with request.conductor.read() as conn:
@@ -99,7 +100,7 @@ class Copies:
     def info(self, request: Request) -> Outcome:
         """Those of the project."""
         with request.conductor.read() as conn:
-            project = projects.resolve(conn, request.args["project"])
+            project = projects.resolve(conn, request.args["project"], request.principal)
             rows = self.shown(conn, records.listing(conn, self.table, project_id=project["id"]))
         return answer(f"volume_{self.word}s", rows, request.args)
 
@@ -147,7 +148,7 @@ class Copies:
 
     def _absent(self, request: Request, name: str, header: str) -> Outcome:
         with request.conductor.read() as conn:
-            project = projects.resolve(conn, request.args["project"])
+            project = projects.resolve(conn, request.args["project"], request.principal)
             found = records.find(conn, self.table, name, project_id=project["id"])
             if found is None:
                 return Outcome(False, {f"volume_{self.word}": None}, (), header)

@@ -16,6 +16,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import NoValidHost
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import backends, placement, places, retype, wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.places import Asked
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.wanted import Record, Wish
@@ -41,12 +42,12 @@ class Plan:
     new_type: Record | None = None
 
 
-def planned(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
+def planned(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any], principal: Principal) -> Plan:
     """Compare what the task says with the record.
 
     :raises CloudError: a name is not there, or an option cannot change.
     """
-    project_id = wanted.project(conn, args)
+    project_id = wanted.project(conn, args, principal)
     found = records.find(conn, tables.volumes, args["name"], project_id=project_id)
     if found is None or found["status"] == "deleting":
         wish = wanted.new(conn, args, project_id)

@@ -14,6 +14,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import p
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.copies import Copies, Plan
@@ -29,8 +30,8 @@ class Snapshots(Copies):
     told = ("name", "volume", "size")
     residue = False
 
-    def planned(self, conn: sa.Connection, args: Mapping[str, Any]) -> Plan:
-        project_id = str(projects.resolve(conn, args["project"])["id"])
+    def planned(self, conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
+        project_id = str(projects.resolve(conn, args["project"], principal)["id"])
         metadata = values.texts("metadata", args["metadata"]) if args.get("metadata") is not None else {}
         found = records.find(conn, self.table, args["name"], project_id=project_id)
         if found is None:

@@ -19,6 +19,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import NoValidHost
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import values
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import (
     backends,
@@ -47,7 +48,7 @@ def apply(request: Request) -> Outcome:
     if request.args["state"] == "absent":
         return _absent(request, labels, header)
     with request.conductor.read() as conn:
-        plans = [planning.planned(conn, {**request.args, "name": label}, given) for label in labels]
+        plans = [planning.planned(conn, {**request.args, "name": label}, given, request.principal) for label in labels]
     changes = [change for label, plan in zip(labels, plans, strict=True) for change in _told(request, label, plan)]
     if any(plan.wish is not None or plan.new_type is not None for plan in plans):
         backends.ensure(request)
@@ -65,7 +66,7 @@ def apply(request: Request) -> Outcome:
 def info(request: Request) -> Outcome:
     """The volumes of the project."""
     with request.conductor.read() as conn:
-        rows = volumes.describe(conn, wanted.project(conn, request.args))
+        rows = volumes.describe(conn, wanted.project(conn, request.args, request.principal))
     return answer("volumes", rows, request.args)
 
 
@@ -104,7 +105,7 @@ def _changed(request: Request, plan: Plan, given: Mapping[str, Any]) -> None:
     changed = {change.what.partition(".")[0] for change in plan.changes}
     if changed & {"multiattach", "metadata"}:
         with request.conductor.transaction(label="volume changed") as conn:
-            _plain(conn, {**request.args, "name": volume_id}, given)
+            _plain(conn, {**request.args, "name": volume_id}, given, request.principal)
     # Larger first: a backend that the volume moves to must have room for all of it.
     if "size" in changed:
         with request.conductor.transaction(lock="placement", label="volume to grow") as conn:
@@ -132,23 +133,24 @@ def _claimed(request: Request, labels: Sequence[str], *, last: bool = False) -> 
     """The ids of the new volumes, recorded with their claims. Before it fails, storage hosts are asked what is new."""
     try:
         with request.conductor.transaction(lock="placement", label="volumes claimed") as conn:
-            return [row["id"] for label in labels for row in _made(conn, {**request.args, "name": label})]
+            named = [{**request.args, "name": label} for label in labels]
+            return [row["id"] for args in named for row in _made(conn, args, request.principal)]
     except NoValidHost:
         if last or not backends.refresh(request).news:
             raise
     return _claimed(request, labels, last=True)
 
 
-def _made(conn: sa.Connection, args: Mapping[str, Any]) -> list[Record]:
+def _made(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> list[Record]:
     """The records of the new volume; those of another run that was first."""
-    project_id = wanted.project(conn, args)
+    project_id = wanted.project(conn, args, principal)
     found = records.find(conn, tables.volumes, args["name"], project_id=project_id)
     return [found] if found is not None else create.begin(conn, [wanted.new(conn, args, project_id)])
 
 
-def _plain(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def _plain(conn: sa.Connection, args: Mapping[str, Any], given: Mapping[str, Any], principal: Principal) -> None:
     """What is only a record."""
-    plan = planning.planned(conn, args, given)
+    plan = planning.planned(conn, args, given, principal)
     if plan.found is None:
         return
     row: Record = {}
@@ -180,7 +182,7 @@ def _absent(request: Request, labels: Sequence[str], header: str) -> Outcome:
     args = request.args
     changes: list[Change] = []
     with request.conductor.read() as conn:
-        project_id = wanted.project(conn, args)
+        project_id = wanted.project(conn, args, request.principal)
         there = [records.find(conn, tables.volumes, label, project_id=project_id) for label in labels]
         found = [row for row in there if row is not None]
         for row in found:

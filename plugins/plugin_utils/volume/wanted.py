@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import values
 
 Record = dict[str, Any]
@@ -240,6 +241,6 @@ def _ids(conn: sa.Connection, named: Sequence[str] | None, project_id: str) -> t
     return tuple(records.get(conn, tables.volumes, name, project_id=project_id)["id"] for name in named or ())
 
 
-def project(conn: sa.Connection, args: Mapping[str, Any]) -> str:
+def project(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> str:
     """The id of the task's project."""
-    return str(projects.resolve(conn, args["project"])["id"])
+    return str(projects.resolve(conn, args["project"], principal)["id"])

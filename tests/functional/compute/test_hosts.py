@@ -29,6 +29,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     NotFound,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 
 SAYS: dict[str, Any] = {
@@ -87,6 +88,7 @@ class Desk:
             groups={"cloud_compute": ["c1"]},
             host="c1",
             hostvars={"c1": {}},
+            principal=Principal("root", admin=True),
         )
 
     def host(self, **args: Any) -> Outcome:
@@ -130,7 +132,7 @@ class Desk:
         """Put an instance onto the host."""
         with self.conductor.transaction() as conn:
             host = records.get(conn, cell.hosts, name)
-            project = projects.resolve(conn, "default")
+            project = projects.ensure_default(conn)
             instance = records.insert(
                 conn, cell.instances, project_id=project["id"], name="web", status="ACTIVE", host_id=host["id"]
             )

@@ -116,7 +116,7 @@ def test_what_the_scheduler_reads(conductor: Conductor) -> None:
         aggregates = {"ssd": {"disk": "fast"}, "zone-a": {}}
         host = hosts.save(conn, "one", inventories=SIZES, aggregates=aggregates, cpu=cpu, zone="a", virt_types=["kvm"])
         hosts.save(conn, "two", inventories=SIZES, zone="b", state="maintenance", reason="fan")
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         guest = instances.create(conn, {"project_id": project, "name": "vm", "host_id": host["id"]})
         claims.claim(conn, consumer_id=guest["id"], host_id=host["id"], amounts={"VCPU": 60})
         found = hosts.states(conn)

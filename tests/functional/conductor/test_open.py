@@ -39,7 +39,7 @@ def test_thirty_processes_open_an_empty_database_at_once(empty: str) -> None:
     def work(_number: int) -> str:
         opened = Conductor.open(empty)
         with opened.transaction() as conn:
-            return str(projects.resolve(conn, "default")["id"])
+            return str(projects.ensure_default(conn)["id"])
 
     assert len(set(at_once(work, 30))) == 1
 
@@ -73,7 +73,7 @@ def test_migrations_make_the_tables_of_the_schema(conductor: Conductor, schema: 
 
 def test_a_new_database_has_the_default_project_and_cell_also_for_readers(conductor: Conductor) -> None:
     with conductor.read() as conn:
-        project = projects.resolve(conn, "default")
+        project = projects.ensure_default(conn)
         assert quota.usage(conn, project["id"])["instances"] == {"limit": quota.DEFAULTS["instances"], "used": 0}
         assert records.get(conn, cloud.cells, "default")["address"] is None
 
@@ -127,7 +127,7 @@ def test_the_file_is_the_owners_alone_and_reading_leaves_it_as_it_was(tmp_path: 
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     opened = Conductor.open(str(path))
     with opened.read() as conn:
-        projects.resolve(conn, "default")
+        projects.ensure_default(conn)
     opened.close()
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["cloud.db"]
@@ -181,15 +181,15 @@ def test_two_who_wait_for_one_lock(conductor: Conductor, address: str, monkeypat
         with pytest.raises(DatabaseFailed, match="locked by another run"), other.transaction(lock="placement"):
             pass
         with other.read() as conn:  # a reader is never kept waiting
-            assert projects.resolve(conn, "default")
+            assert projects.ensure_default(conn)
     with other.transaction(lock="placement") as conn:
-        assert projects.resolve(conn, "default")
+        assert projects.ensure_default(conn)
 
 
 def test_different_locks_run_side_by_side_on_postgresql_only(conductor: Conductor, address: str) -> None:
     if conductor.shown.startswith("postgresql"):
         with conductor.transaction(lock="one"), Conductor.open(address).transaction(lock="two") as conn:
-            assert projects.resolve(conn, "default")
+            assert projects.ensure_default(conn)
 
 
 def test_reading_cannot_write_and_a_transaction_does_not_nest(conductor: Conductor) -> None:

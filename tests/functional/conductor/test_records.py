@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     InUse,
     NotFound,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 
 FLAVOR = {"vcpus": 1, "ram": 512, "disk": 1}
 
@@ -147,7 +148,7 @@ def test_an_update_expects_what_it_was_told(conductor: Conductor) -> None:
 
 def test_what_others_need_stays_and_what_is_a_part_goes(conductor: Conductor) -> None:
     with conductor.transaction() as conn:
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         network = records.insert(conn, cloud.networks, project_id=project, name="net")
         records.insert(conn, cloud.subnets, network_id=network["id"], name="s", cidr="10.0.0.0/24", ip_version=4)
         port = records.insert(
@@ -184,4 +185,4 @@ def test_a_project_goes_when_it_owns_nothing(conductor: Conductor) -> None:
         records.delete(conn, cloud.networks, records.get(conn, cloud.networks, "n")["id"])
         projects.remove(conn, project)
         with pytest.raises(NotFound):
-            projects.resolve(conn, "p")
+            projects.resolve(conn, "p", Principal("root", admin=True))

@@ -34,7 +34,7 @@ def backend(conn: sa.Connection, total: int = 100, ratio: float = 1.0, reserved:
 
 
 def volume(conn: sa.Connection, where: Record, name: str = "data", **values: Any) -> Record:
-    project = projects.resolve(conn, "default")["id"]
+    project = projects.ensure_default(conn)["id"]
     about = {"project_id": project, "name": name, "size": 5, "backend_id": where["id"], **values}
     made = volumes.create(conn, about)
     return volumes.move(conn, made["id"], {"creating"}, status="available")

@@ -39,7 +39,7 @@ class World:
 def build(conductor: Conductor, *, cidr: str = "10.0.0.0/16", six: str = "fd00::/64") -> World:
     """Make the world."""
     with conductor.transaction() as conn:
-        project = projects.resolve(conn, "default")
+        project = projects.ensure_default(conn)
         network = records.insert(conn, cloud.networks, project_id=project["id"], name="net")
         return World(
             project=project,

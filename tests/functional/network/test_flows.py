@@ -36,6 +36,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import networks, ports, secgroups
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from tests.functional.network.ovn import Ovn
 
 SUBNETS = [{"name": "v4", "cidr": "10.0.0.0/24"}, {"name": "v6", "cidr": "fd00::/64"}]
@@ -82,13 +83,14 @@ class Cloud:
         """One task."""
         self.wire.check = check
         whole = {"project": "default", "state": "present", **args}
-        request = Request(whole, check, self.conductor, self.wire, self.groups, "net1", {})  # type: ignore[arg-type]
+        operator = Principal("root", admin=True)
+        request = Request(whole, check, self.conductor, self.wire, self.groups, "net1", {}, operator)  # type: ignore[arg-type]
         return flow(request)
 
     def used(self) -> dict[str, int]:
         """What the project uses of its quota."""
         with self.conductor.read() as conn:
-            project = projects.resolve(conn, "default")
+            project = projects.ensure_default(conn)
             return {name: row["used"] for name, row in quota.usage(conn, project["id"]).items() if row["used"]}
 
 
@@ -240,7 +242,7 @@ def test_what_is_in_use_stays(cloud: Cloud) -> None:
     group = cloud.run(secgroups.apply, {"name": "web", "rules": [SSH]}).values["secgroup"]
     cloud.run(secgroups.apply, {"name": "db", "rules": [{"remote_group": "web"}]})
     with cloud.conductor.transaction() as conn:
-        project = projects.resolve(conn, "default")
+        project = projects.ensure_default(conn)
         web1 = instances.create(conn, {"project_id": project["id"], "name": "web1", "status": "ACTIVE"})
         port = ipam.create_port(
             conn,
@@ -283,7 +285,7 @@ def test_drift_in_ovn_is_put_right_and_foretold(cloud: Cloud, ovn: Ovn) -> None:
 
 def test_quota(cloud: Cloud) -> None:
     with cloud.conductor.transaction() as conn:
-        quota.set_limits(conn, projects.resolve(conn, "default")["id"], {"subnets": 1})
+        quota.set_limits(conn, projects.ensure_default(conn)["id"], {"subnets": 1})
     with pytest.raises(QuotaExceeded):
         cloud.run(networks.apply, NETWORK)
     assert cloud.used() == {}
@@ -302,7 +304,7 @@ def test_lists(cloud: Cloud) -> None:
 def test_the_default_group_is_made_once(cloud: Cloud, ovn: Ovn) -> None:
     for _turn in range(2):
         with cloud.conductor.transaction() as conn:
-            group = secgroups.ensure_default(conn, projects.resolve(conn, "default")["id"])
+            group = secgroups.ensure_default(conn, projects.ensure_default(conn)["id"])
     outcome = cloud.run(secgroups.apply, {"name": "default"})
     assert outcome.values["secgroup"]["id"] == group["id"]
     assert [rule["remote_group"] for rule in outcome.values["secgroup"]["rules"]] == [None, None, "default", "default"]

@@ -41,7 +41,7 @@ def database(tmp_path: Path) -> Path:
     """Three planned hosts in two zones, one of them in maintenance; a flavor, a group, and an instance on alpha."""
     path = tmp_path / "cloud.db"
     with Conductor.open(str(path)) as opened, opened.transaction(lock="placement") as conn:
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         alpha = hosts.save(conn, "alpha", inventories=ROOM, planned=True, zone="east")
         hosts.save(conn, "beta", inventories=ROOM, planned=True, zone="west", aggregates={"fast": {"ssd": "true"}})
         hosts.save(conn, "gamma", inventories=ROOM, planned=True, zone="west", state="maintenance", reason="fan")

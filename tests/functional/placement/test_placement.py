@@ -35,7 +35,7 @@ SMALL = {"vcpus": 1, "ram": 512, "disk": 1}
 
 
 def add_group(conn: sa.Connection, policy: str, most: int | None = None) -> Record:
-    project = projects.resolve(conn, "default")["id"]
+    project = projects.ensure_default(conn)["id"]
     return records.insert(conn, cloud.server_groups, project_id=project, name=policy, policy=policy, max_per_host=most)
 
 
@@ -51,7 +51,7 @@ def test_hosts_are_read_as_the_conductor_has_them(conductor: Conductor) -> None:
             conn, "b", inventories=SIZES, aggregates=aggregates, cpu=cpu, virt_types=["kvm", "qemu"], zone="east"
         )
         hosts.save(conn, "a", state="maintenance", reason="fan", planned=True)
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         instances.create(conn, {"project_id": project, "name": "i", "host_id": saved["id"]})
         placement.place(conn, [Want("i", request_spec(conn, flavor=SMALL, image=None))])
     with conductor.read() as conn:
@@ -98,7 +98,7 @@ def test_a_trait_is_required_or_forbidden(conductor: Conductor) -> None:
 def test_hints_name_instances(conductor: Conductor) -> None:
     add_hosts(conductor, 3, SIZES)
     with conductor.transaction(lock="placement") as conn:
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         where = {}
         for name, host in (("one", "host00000"), ("two", "host00001")):
             host_id = records.get(conn, cell.hosts, host)["id"]

@@ -48,7 +48,7 @@ POLICIES = [("anti-affinity", 1), ("anti-affinity", 1), ("anti-affinity", 2), ("
 
 def add_groups(opened: Conductor, count: int) -> list[Record]:
     with opened.transaction() as conn:
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         return [
             records.insert(
                 conn,

@@ -44,7 +44,7 @@ ROWS: list[dict[str, Any]] = [
 def ids(controller: Controller) -> dict[str, str]:
     """Instances in the database; their ids by name."""
     with Conductor.open(str(controller.database)) as conductor, conductor.transaction() as conn:
-        project = projects.resolve(conn, "default")["id"]
+        project = projects.ensure_default(conn)["id"]
         host = hosts.save(conn, "kvm1", zone="z1")
         records.insert(conn, cloud.host_mappings, name="kvm1", kind="compute")
         rows = [{"project_id": project, "host_id": host["id"], **row} for row in ROWS]

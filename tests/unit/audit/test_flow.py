@@ -17,6 +17,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from tests.unit.resources.cloud import Cloud, new
 from tests.unit.volume_flows import conftest as storage_hosts
 from tests.unit.volume_flows.bus import Bus
@@ -53,7 +54,8 @@ def audited(cloud: Cloud, *, check: bool = False, **args: Any) -> dict[str, Any]
     with cloud.conductor as conductor:
         options = {"hosts": None, "unfinished_after": 0, **args}
         hosts = {"rpc": cloud.rpc, "groups": cloud.groups, "host": "localhost", "hostvars": {}}
-        outcome = flow.apply(Request(args=options, check=check, conductor=conductor, **hosts))
+        operator = Principal("root", admin=True)
+        outcome = flow.apply(Request(args=options, check=check, conductor=conductor, principal=operator, **hosts))
     assert not outcome.changed
     assert cloud.digest() == before
     assert set(cloud.rpc.done) <= {"survey@vol1"}

@@ -26,6 +26,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import images
+from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import (
     cells,
     flavors,
@@ -44,6 +45,7 @@ FLOWS = {
     "server_group": server_groups,
 }
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjBH9rouX+UcsdcHEQ6tzc6RwB/7C69Xxsn9uBT36Uh ada"
+OPERATOR = Principal("root", admin=True)
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMzbBJx6Gv3vH8rTj4pQ2m0C5y0X1k5Yw8b3qf1n2T7d ada"
 
 
@@ -77,6 +79,7 @@ class Cloud:
     hostvars: Mapping[str, Any] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     engine: sa.Engine | None = None
+    principal: Principal = OPERATOR
 
     @property
     def conductor(self) -> Conductor:
@@ -98,6 +101,7 @@ class Cloud:
                     groups=self.groups,
                     host="localhost",
                     hostvars=self.hostvars,
+                    principal=self.principal,
                     progress=self.told.append,
                 )
             )

@@ -299,10 +299,10 @@ def test_one_call_for_each_host(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="first", size=1)
     bus.calls.clear()
     with cloud.conductor as conductor:
-        request = Request({}, False, conductor, cloud.rpc, cloud.groups, "localhost", {})
+        request = Request({}, False, conductor, cloud.rpc, cloud.groups, "localhost", {}, cloud.principal)
         with conductor.transaction(lock="placement") as conn:
             wishes = [
-                wanted.new(conn, args, wanted.project(conn, args))
+                wanted.new(conn, args, wanted.project(conn, args, cloud.principal))
                 for args in (
                     validated("volume", {"name": f"v{n}", "size": 1, "volume_type": f"lvm{n % 2 + 1}"})
                     for n in range(20)
