@@ -83,19 +83,20 @@ def fallen(clean: Cloud, tmp_path: pathlib.Path) -> Iterator[Fallen]:
 
 
 def test_the_lie_works_where_nothing_guards(fallen: Fallen) -> None:
-    """What the roles did: a file of the controller by a variable with a default, after the facts were gathered."""
+    """What the roles did: a file of the controller by a variable of the inventory, after the facts were gathered."""
+    said = fallen.folder / "said.json"
+    said.write_text(json.dumps({"all": {"hosts": {"k2": {"compute_tls_key": "/dev/null"}}}}))
     steal = {"ansible.builtin.copy": {"src": "{{ compute_tls_key }}", "dest": "/root/stolen", "mode": "0600"}}
     play = {
         "hosts": "k2",
         "gather_facts": False,
-        "vars": {"compute_tls_key": "/dev/null"},
         "tasks": [{"ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform"]}}, steal],
     }
-    assert fallen.cloud.run([play], **INJECTED).returncode == 0
+    assert fallen.cloud.run([play], "-i", str(said), **INJECTED).returncode == 0
     assert fallen.stolen() == ["/root/stolen"]
     fallen.cloud.host("k2", "rm /root/stolen")
-    assert fallen.cloud.run([play]).returncode == 0
-    assert fallen.stolen() == [], "without facts as variables the play's own word counts"
+    assert fallen.cloud.run([play], "-i", str(said)).returncode == 0
+    assert fallen.stolen() == [], "without facts as variables the inventory's word counts"
 
 
 def test_the_site_does_not_begin_where_facts_are_variables(fallen: Fallen) -> None:
