@@ -23,7 +23,7 @@ from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hosttext
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
 
@@ -96,7 +96,7 @@ class CloudAction(ActionBase):
         try:
             result.update(self._serve(args, variables))
         except CloudError as exc:
-            result.update(exc.as_result())
+            result.update({**exc.as_result(), "msg": hosttext.escaped(exc.msg)})
         return result
 
     def _validated(self, name: str) -> dict[str, Any]:
@@ -129,7 +129,15 @@ class CloudAction(ActionBase):
 def _teller(wanted: Any) -> Callable[[str], None]:
     always = boolean(wanted)
     display = Display()
-    return lambda line: display.display(f"    {line}") if always else display.v(line)
+
+    def tell(line: str) -> None:
+        said = hosttext.escaped(line)
+        if always:
+            display.display(f"    {said}")
+        else:
+            display.v(said)
+
+    return tell
 
 
 class _Identities:
