@@ -23,7 +23,7 @@ from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hosttext
+from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hosttext, limits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
 
@@ -105,6 +105,7 @@ class CloudAction(ActionBase):
         return {option: args.get(option) for option in spec}
 
     def _serve(self, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        limits.whole(args)
         conductor = open_conductor(args.get("database"), self._templar.template(variables.get("agentless_database")))
         try:
             request = Request(
