@@ -16,7 +16,9 @@ options:
     description: Only the resource of this name or ID. Without it, all are listed.
     type: str
   query:
-    description: A JMESPath expression. It is applied to the list, and its result is returned instead.
+    description:
+      - A JMESPath expression. It is applied to the list, and its result is returned instead.
+      - At most 4096 characters and 100 parts within each other; and what it makes may not be much larger than the list.
     type: str
   database:
     description:
@@ -37,7 +39,9 @@ options:
     description: Only the resource of this name or ID. Without it, all are listed.
     type: str
   query:
-    description: A JMESPath expression. It is applied to the list, and its result is returned instead.
+    description:
+      - A JMESPath expression. It is applied to the list, and its result is returned instead.
+      - At most 4096 characters and 100 parts within each other; and what it makes may not be much larger than the list.
     type: str
   database:
     description:

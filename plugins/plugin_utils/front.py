@@ -24,7 +24,7 @@ from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hosttext, limits
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
 
 if TYPE_CHECKING:
@@ -194,18 +194,14 @@ def actor() -> str:
 def answer(name: str, rows: Sequence[Mapping[str, Any]], args: Mapping[str, Any]) -> Outcome:
     """The outcome of an ``_info`` module: the rows of that name or id, then the JMESPath query over the list.
 
-    :raises BadInput: the query is not JMESPath.
+    :raises BadInput: the query is not JMESPath, or makes too much of the list.
     """
     wanted = args.get("name")
     found: Any = [dict(row) for row in rows if wanted is None or wanted in (row.get("name"), row.get("id"))]
     if args.get("query"):
-        import jmespath
-        from jmespath.exceptions import JMESPathError
+        from ansible_collections.agentless.cloud.plugins.plugin_utils import query
 
-        try:
-            found = jmespath.search(args["query"], found)
-        except JMESPathError as exc:
-            raise BadInput(f"query {args['query']!r} is not JMESPath: {exc}") from exc
+        found = query.search(args["query"], found)
     return Outcome(changed=False, values={name: found})
 
 
