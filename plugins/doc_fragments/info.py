@@ -16,7 +16,9 @@ options:
     description: Only the resource of this name or ID. Without it, all are listed.
     type: str
   query:
-    description: A JMESPath expression. It is applied to the list, and its result is returned instead.
+    description:
+      - A JMESPath expression. It is applied to the list, and its result is returned instead.
+      - At most 4096 characters and 100 parts within each other; and what it makes may not be much larger than the list.
     type: str
   database:
     description:
@@ -40,7 +42,9 @@ options:
     description: Only the resource of this name or ID. Without it, all are listed.
     type: str
   query:
-    description: A JMESPath expression. It is applied to the list, and its result is returned instead.
+    description:
+      - A JMESPath expression. It is applied to the list, and its result is returned instead.
+      - At most 4096 characters and 100 parts within each other; and what it makes may not be much larger than the list.
     type: str
   database:
     description:

@@ -133,13 +133,17 @@ options:
     description: Name of the keypair whose public key is given to the guest.
     type: str
   userdata:
-    description: User data for cloud-init, given to the guest byte for byte. It is never returned.
+    description:
+      - User data for cloud-init, given to the guest byte for byte. It is never returned.
+      - At most 49149 bytes, which as Base64 are the 65535 that Nova takes.
     type: str
   metadata:
-    description: Text by text, for the reader of the instance and of the inventory.
+    description:
+      - Text by text, for the reader of the instance and of the inventory.
+      - At most 128, with keys and values of up to 255 characters.
     type: dict
   tags:
-    description: Words to find the instance by.
+    description: Words to find the instance by, at most 50 of up to 60 characters.
     type: list
     elements: str
   server_group:

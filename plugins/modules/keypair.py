@@ -30,7 +30,8 @@ options:
     default: present
   public_key:
     description:
-      - The public key, one line such as the content of C(~/.ssh/id_ed25519.pub). Needed for a new keypair.
+      - The public key, one line such as the content of C(~/.ssh/id_ed25519.pub), of up to 16384 bytes. Needed for a new
+        keypair.
       - A changed key is given to instances booted from then on.
     type: str
 seealso:

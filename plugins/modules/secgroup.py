@@ -35,7 +35,7 @@ options:
     choices: [present, absent]
     default: present
   description:
-    description: What the group is for.
+    description: What the group is for, in up to 255 characters.
     type: str
   stateful:
     description:
@@ -82,7 +82,7 @@ options:
         description: The other end is a member of the security group of this name or ID.
         type: str
       description:
-        description: What the rule is for.
+        description: What the rule is for, in up to 255 characters.
         type: str
 seealso:
   - module: agentless.cloud.secgroup_info

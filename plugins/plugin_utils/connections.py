@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible import constants as C
@@ -28,6 +28,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import action_loader, become_loader, connection_loader
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, BadInput
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import quiet
 
 KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 _PLAIN = (
@@ -106,6 +107,7 @@ class Connections:
         )
         if not isinstance(action, ActionBase):
             raise BackendFailed("ansible-core gave no action plugin to run modules.", host=host)
+        action._low_level_execute_command = _quieted(action._low_level_execute_command)
         return action
 
     def _set_options(self, connection: Any, variables: Mapping[str, Any], host: str, task: Any) -> None:
@@ -125,6 +127,11 @@ class Connections:
                 options.setdefault("inventory_hostname", host)
             plugin.set_options(task_keys={k: v for k, v in keys.items() if v is not None}, var_options=options)
         _tune(connection, variables)
+
+
+def _quieted(execute: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Run commands as before; ansible-core shows some of what they print as it is, in warnings."""
+    return lambda *args, **kwargs: quiet(execute(*args, **kwargs))
 
 
 def _tune(connection: Any, variables: Mapping[str, Any]) -> None:

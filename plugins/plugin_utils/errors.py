@@ -72,7 +72,7 @@ class NotFound(CloudError):
         """Name the missing thing and the nearest known names (at most three)."""
         near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
         hint = f" Nearest: {', '.join(near)}." if near else ""
-        return cls(f"{kind} {name!r} was not found.{hint}", kind=kind, name=name, nearest=near)
+        return cls(f"{kind} {name!r:.300} was not found.{hint}", kind=kind, name=name, nearest=near)
 
 
 class AlreadyExists(CloudError):

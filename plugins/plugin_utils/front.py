@@ -24,7 +24,14 @@ from ansible.plugins.loader import fragment_loader, module_loader
 from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import changes, effects, hostfacts, policy
+from ansible_collections.agentless.cloud.plugins.plugin_utils import (
+    changes,
+    effects,
+    hostfacts,
+    hosttext,
+    limits,
+    policy,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal, configured
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Rpc
@@ -100,7 +107,7 @@ class CloudAction(ActionBase):
         try:
             result.update(self._serve(policy.asked(name, spec, args), args, variables))
         except CloudError as exc:
-            result.update(exc.as_result())
+            result.update({**exc.as_result(), "msg": hosttext.escaped(exc.msg)})
         return result
 
     def _validated(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -109,6 +116,7 @@ class CloudAction(ActionBase):
         return spec, {option: args.get(option) for option in spec}
 
     def _serve(self, ask: policy.Ask, args: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        limits.whole(args)
         principal, host = caller(), str(variables.get("inventory_hostname", "localhost"))
         hostfacts.refuse(host, variables)
         hostvars = hostfacts.HostVariables(variables.get("hostvars", {}))
@@ -135,7 +143,15 @@ class CloudAction(ActionBase):
 def _teller(wanted: Any) -> Callable[[str], None]:
     always = boolean(wanted)
     display = Display()
-    return lambda line: display.display(f"    {line}") if always else display.v(line)
+
+    def tell(line: str) -> None:
+        said = hosttext.escaped(line)
+        if always:
+            display.display(f"    {said}")
+        else:
+            display.v(said)
+
+    return tell
 
 
 class _Identities:
@@ -228,18 +244,14 @@ def _login() -> str:
 def answer(name: str, rows: Sequence[Mapping[str, Any]], args: Mapping[str, Any]) -> Outcome:
     """The outcome of an ``_info`` module: the rows of that name or id, then the JMESPath query over the list.
 
-    :raises BadInput: the query is not JMESPath.
+    :raises BadInput: the query is not JMESPath, or makes too much of the list.
     """
     wanted = args.get("name")
     found: Any = [dict(row) for row in rows if wanted is None or wanted in (row.get("name"), row.get("id"))]
     if args.get("query"):
-        import jmespath
-        from jmespath.exceptions import JMESPathError
+        from ansible_collections.agentless.cloud.plugins.plugin_utils import query
 
-        try:
-            found = jmespath.search(args["query"], found)
-        except JMESPathError as exc:
-            raise BadInput(f"query {args['query']!r} is not JMESPath: {exc}") from exc
+        found = query.search(args["query"], found)
     return Outcome(changed=False, values={name: found})
 
 

@@ -34,6 +34,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     HostUnreachable,
     Timeout,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean, introduced
 
 PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
@@ -205,7 +206,7 @@ class Rpc:
         try:
             return effects.backend(f"put@{host}").carry_out(perform)
         except AnsibleError as exc:
-            raise HostUnreachable(f"The file could not be copied to {host}: {exc}", host=host) from exc
+            raise HostUnreachable(f"The file could not be copied to {host}: {clean(str(exc))}", host=host) from exc
 
     def fetch(self, host: str, remote: str, local: str) -> None:
         """Copy a file of a host, which the login user may read, to the controller."""
@@ -213,7 +214,7 @@ class Rpc:
         try:
             effects.backend(f"fetch@{host}").carry_out(lambda _fault: normal._connection.fetch_file(remote, local))
         except AnsibleError as exc:
-            raise HostUnreachable(f"The file could not be copied from {host}: {exc}", host=host) from exc
+            raise HostUnreachable(f"The file could not be copied from {host}: {clean(str(exc))}", host=host) from exc
 
     def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
@@ -241,17 +242,17 @@ class Rpc:
                 exc.details.setdefault("host", call.host)
                 reply.error = exc
             except AnsibleConnectionFailure as exc:
-                reply.error = HostUnreachable(f"{call.host} cannot be reached: {exc}", host=call.host)
+                reply.error = HostUnreachable(f"{call.host} cannot be reached: {clean(str(exc))}", host=call.host)
             except Exception as exc:  # the edge: a thread must not die with the reason untold
-                reply.error = BackendFailed(f"{call.module} on {call.host} failed: {exc}", host=call.host)
+                reply.error = BackendFailed(f"{call.module} on {call.host} failed: {clean(str(exc))}", host=call.host)
 
         return work
 
 
 def failure(host: str, result: Mapping[str, Any]) -> CloudError:
     """The error of one failed operation. Only the classes that a host may name are taken from it."""
-    kind = FROM_HOSTS.get(str(result.get("error")), BackendFailed)
-    return kind(f"{host}: {result.get('msg', 'no reason given')}", host=host)
+    kind = FROM_HOSTS.get(clean(result.get("error")), BackendFailed)
+    return kind(f"{host}: {clean(result.get('msg'))}", host=host)
 
 
 def _gated(gate: threading.Semaphore, work: Callable[[], None]) -> None:
@@ -286,17 +287,16 @@ def _late(call: Call) -> Timeout:
 def _validated(call: Call, identity: str | None, raw: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
     """The results in a module's answer. It comes from a host, so nothing in it is believed before it is looked at."""
     if raw.get("unreachable"):
-        raise HostUnreachable(f"{call.host} cannot be reached: {raw.get('msg', '')}", host=call.host)
+        raise HostUnreachable(f"{call.host} cannot be reached: {clean(raw.get('msg'))}", host=call.host)
     # ansible-core renames a results list that is not a list of its own
     results = raw.get("results", raw.get("ansible_module_results"))
     if raw.get("failed") or results is None:
-        said = str(raw.get("msg") or raw.get("module_stderr") or raw.get("exception") or "no reason given").strip()
-        raise failure(call.host, {"error": raw.get("error"), "msg": said[-2000:]})
+        raise failure(call.host, {**raw, "msg": raw.get("msg") or raw.get("module_stderr") or raw.get("exception")})
     if not isinstance(results, list) or len(results) != len(call.operations):
         raise BadReply(f"{call.host} did not answer each operation of {call.module}.", host=call.host)
     if not all(isinstance(result, dict) and isinstance(result.get("ok"), bool) for result in results):
         raise BadReply(f"{call.host} gave an answer of {call.module} that is not of the form agreed.", host=call.host)
-    found = raw.get("identity")
+    found = introduced(call.host, raw.get("identity"))
     if identity is not None and found != identity:
         raise HostMismatch(f"{call.host} answered as {found!r}, recorded is {identity!r}.", host=call.host)
-    return [dict(result) for result in results], found if isinstance(found, str) else None
+    return [dict(result) for result in results], found

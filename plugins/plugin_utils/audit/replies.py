@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean
 
 MOST = 100_000  # things that one host may name
 LONGEST = 255  # characters of a name
@@ -65,7 +66,7 @@ def storage(host: str, said: Mapping[str, Any]) -> Storage:
         one = _dict(host, entry)
         where = (_text(host, one.get("backend")), _text(host, one.get("name")))
         targets[where] = _texts(host, one.get("initiators"))
-    broken = {name: " ".join(str(why).split())[:500] for name, why in _dict(host, said.get("broken")).items()}
+    broken = {name: clean(why, 500) for name, why in _dict(host, said.get("broken")).items()}
     return Storage(backends, broken, targets, _texts(host, said.get("backstores")), _texts(host, said.get("backups")))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean
 
 VIRT_TYPES = ("kvm", "qemu")
 RESOURCES = ("vcpus", "ram", "disk")
@@ -66,9 +67,11 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
                 "versions": {name: _word(reply["versions"][name]) for name in ("kernel", "libvirt", "qemu")},
             },
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
         text = f"{type(exc).__name__}: {exc}" if isinstance(exc, KeyError) else str(exc)
-        raise BadReply(f"What {host} says of itself is not of the form agreed ({text[:200]}).", host=host) from exc
+        raise BadReply(
+            f"What {host} says of itself is not of the form agreed ({clean(text, 200)}).", host=host
+        ) from exc
 
 
 def _connections(reply: Mapping[str, Any]) -> list[str]:
@@ -137,7 +140,7 @@ def _device(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{str(value)[:64]!r}")
+        raise ValueError(f"{clean(value, 64)!r}")
     return value
 
 
@@ -151,7 +154,7 @@ def _optional(value: Any) -> str | None:
 
 def _number(value: Any, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError(f"{str(value)[:64]!r} is not a number from 0 to {most}")
+        raise ValueError(f"{value!r:.64} is not a number from 0 to {most}")
     return value
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.names import label
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.wanted import LARGEST
@@ -83,19 +84,19 @@ def wanted(args: Mapping[str, Any]) -> Wanted:
         flavor=args.get("flavor"),
         image=args.get("image"),
         nics=_nics(args, len(names)),
-        security_groups=_optional_tuple(args.get("security_groups")),
+        security_groups=_several("security_groups", "security_groups", args.get("security_groups")),
         key_name=args.get("key_name"),
-        userdata=args.get("userdata"),
+        userdata=_userdata(args.get("userdata")),
         metadata=_metadata(args.get("metadata")),
-        tags=None if args.get("tags") is None else tuple(sorted({label("tag", tag) for tag in args["tags"]})),
+        tags=_tags(args.get("tags")),
         server_group=args.get("server_group"),
-        hints=args.get("scheduler_hints") or {},
-        zone=args.get("zone"),
+        hints=_hints(args.get("scheduler_hints") or {}),
+        zone=None if args.get("zone") is None else label("zone", args["zone"]),
         host=args.get("host"),
         config_drive=args.get("config_drive"),
         wait=args["wait"],
         timeout=args["timeout"],
-        volumes=_optional_tuple(args.get("volumes")),
+        volumes=_several("volumes", "volumes", args.get("volumes")),
         boot_volume=_boot_volume(args.get("boot_volume"), args.get("image")),
     )
 
@@ -112,12 +113,19 @@ def _names(name: str, count: int | None) -> tuple[str, ...]:
 def _nics(args: Mapping[str, Any], count: int) -> tuple[Nic, ...] | None:
     if args.get("networks") is not None and args.get("nics") is not None:
         raise BadInput("networks and nics are both given; name each port in one of them.")
+    for option in ("networks", "nics"):
+        limits.check("nics", option, args.get(option) or ())
     if args.get("networks") is not None:
         return tuple(Nic(network) for network in args["networks"])
     if args.get("nics") is None:
         return None
     nics = tuple(
-        Nic(nic["network"], nic.get("fixed_ip"), nic.get("mac_address"), _optional_tuple(nic.get("security_groups")))
+        Nic(
+            nic["network"],
+            nic.get("fixed_ip"),
+            nic.get("mac_address"),
+            _several("security_groups", "security_groups of a nic", nic.get("security_groups")),
+        )
         for nic in args["nics"]
     )
     if count > 1 and any(nic.fixed_ip or nic.mac_address for nic in nics):
@@ -142,14 +150,44 @@ def _boot_volume(given: Mapping[str, Any] | None, image: str | None) -> BootVolu
     return made
 
 
-def _optional_tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
+def _several(subject: str, option: str, values: Sequence[str] | None) -> tuple[str, ...] | None:
+    if values is None:
+        return None
+    limits.check(subject, option, values)
+    return tuple(values)
+
+
+def _userdata(given: str | None) -> str | None:
+    if given is not None:
+        limits.check("userdata", "userdata", given)
+    return given
+
+
+def _tags(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    found = sorted({label("tag", tag) for tag in given})
+    for tag in found:
+        limits.check("tag", f"tag {tag[:20]!r}...", tag)
+    limits.check("tags", "tags", found)
+    return tuple(found)
+
+
+def _hints(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Hints that are not too many; which there are, and whom they name, is looked at where a host is chosen."""
+    limits.check("entries", "scheduler_hints", given)
+    for hint, named in given.items():
+        if isinstance(named, (list, tuple)):
+            limits.check("hint", f"scheduler_hints.{label('key of scheduler_hints', str(hint))}", named)
+    return given
 
 
 def _metadata(given: Mapping[str, Any] | None) -> dict[str, str] | None:
     if given is None:
         return None
+    limits.check("entries", "metadata", given)
     for key, value in given.items():
         if isinstance(value, (dict, list)):
             raise BadInput(f"metadata {key!r} is not a text. Metadata are texts by text; encode the value yourself.")
+        limits.check("value", f"metadata {key!r:.80}", str(value))
     return {label("metadata key", str(key)): str(value) for key, value in given.items()}

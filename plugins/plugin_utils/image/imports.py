@@ -27,6 +27,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     Timeout,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import checksum, clean
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image import inspect, source, store, stores
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.source import Content
 from ansible_collections.agentless.cloud.plugins.plugin_utils.image.wanted import Wanted
@@ -37,6 +38,7 @@ LOOK = 5  # seconds between two looks
 STUCK = 300.0  # seconds without a byte after which the controller waits no longer
 UNKNOWN = (HostUnreachable, Timeout)  # after these the store may be fetching still
 _PART = 4 << 20
+_LARGEST = 1 << 63
 _MOST = 64 << 20  # bytes that the judge may ask for; a few MiB are enough for every format
 
 Record = Mapping[str, Any]
@@ -94,12 +96,19 @@ def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, A
     while True:
         (answer,) = request.rpc.call(Call(keeper, store.BACKEND, [order]))
         state, size = answer.get("state"), answer.get("size")
-        if state == "done" and isinstance(size, int) and isinstance(answer.get("checksum"), str):
-            return str(answer["checksum"]), size
+        if not isinstance(size, int) or not 0 <= size < _LARGEST:
+            size = None
+        if state == "done" and size is not None:
+            found = checksum(answer.get("checksum"))
+            if found is None:
+                raise BadReply(f"{keeper} gives no checksum of what it fetched for {record['name']!r}.", host=keeper)
+            return found, size
         if state == "failed":
             raise failure(keeper, answer)
-        if state != "running" or not isinstance(size, int):
-            raise BackendFailed(f"{keeper} fetches {record['name']!r} no more ({state!r}); run again.", host=keeper)
+        if state != "running" or size is None:
+            raise BackendFailed(
+                f"{keeper} fetches {record['name']!r} no more ({clean(state, 60)}); run again.", host=keeper
+            )
         request.progress(f"{record['name']}: {keeper} has {_told(size, answer.get('total'))}")
         if size != last:
             last, since = size, time.monotonic()
@@ -109,7 +118,7 @@ def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, A
 
 
 def _told(size: int, total: object) -> str:
-    if not isinstance(total, int) or total <= 0:
+    if not isinstance(total, int) or not 0 < total < _LARGEST:
         return store.shown(size)
     return f"{store.shown(size)} of {store.shown(total)} ({100 * size // total} %)"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.network.rows import MTU, PHYSICAL
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits, names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -107,6 +107,7 @@ def planned(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) 
     """
     project = projects.resolve(conn, args["project"], principal)
     found = _own(conn, args["name"], project["id"])
+    limits.check("subnets", "subnets", args.get("subnets") or ())
     given = None if args.get("subnets") is None else [subnets.normalized(item) for item in args["subnets"]]
     subnets.apart(given or ())
     _carried(args.get("mtu"), given or ())

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.network import rules as acls
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
+from ansible_collections.agentless.cloud.plugins.plugin_utils.resources.values import description
 
 Rule = dict[str, Any]
 
@@ -44,6 +45,7 @@ def normalized(given: Mapping[str, Any], groups: Mapping[str, str]) -> Rule:
     if protocol in _PORTS and (low is None) != (high is None):
         low = high = low if high is None else high
     remote = given.get("remote_group")
+    about = given.get("description")
     rule = {
         "direction": given.get("direction") or "ingress",
         "ether_type": ether_type,
@@ -52,7 +54,7 @@ def normalized(given: Mapping[str, Any], groups: Mapping[str, str]) -> Rule:
         "port_range_max": high,
         "remote_ip_prefix": str(prefix) if prefix is not None else None,
         "remote_group_id": groups[remote] if remote else None,
-        "description": given.get("description"),
+        "description": None if about is None else description("description of a rule", about),
     }
     try:
         # A group that names itself may not exist yet; the ids of groups are ours, so any stands for them here.

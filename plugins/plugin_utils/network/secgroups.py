@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits, names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, quota, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -24,6 +24,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outco
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import central, ports, rules
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network.networks import IN_OVN
 from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
+from ansible_collections.agentless.cloud.plugins.plugin_utils.resources import values as words
 
 Record = dict[str, Any]
 
@@ -104,13 +105,16 @@ def ensure_default(conn: sa.Connection, project_id: str) -> Record:
 def planned(conn: sa.Connection, args: Mapping[str, Any], principal: Principal) -> Plan:
     """Compare what the task says with the record.
 
-    :raises BadInput: a rule means nothing.
+    :raises BadInput: a rule means nothing, or something is too long.
     :raises NotFound: a remote group does not exist.
     """
     project = projects.resolve(conn, args["project"], principal)
     name = args["name"]
     found = records.find(conn, tables.secgroups, name, project_id=project["id"])
     values = {key: args[key] for key in _PLAIN if args.get(key) is not None}
+    if "description" in values:
+        values["description"] = words.description("description", values["description"])
+    limits.check("rules", "rules", args.get("rules") or ())
     present = _rules_of(conn, [found["id"]]) if found else []
     given = args.get("rules")
     called = {SELF: name}

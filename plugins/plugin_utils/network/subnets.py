@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits, names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -36,7 +36,7 @@ CHANGEABLE = ("name", "gateway_ip", "allocation_pools", "enable_dhcp", "dns_name
 def normalized(given: Mapping[str, Any]) -> Subnet:
     """The subnet in canonical text; an option that the user did not give is None. ``gateway_ip: ""`` is no gateway.
 
-    :raises BadInput: an address, a prefix or a pool is not one.
+    :raises BadInput: an address, a prefix or a pool is not one, or there are too many.
     """
     cidr = _network(given["cidr"])
     _for_machines(cidr)
@@ -44,6 +44,8 @@ def normalized(given: Mapping[str, Any]) -> Subnet:
     if version is not None and int(version) != cidr.version:
         raise BadInput(f"Subnet {cidr} is IPv{cidr.version}, not IPv{version}.")
     gateway = given.get("gateway_ip")
+    for option in ("allocation_pools", "dns_nameservers", "host_routes"):
+        limits.check(option, f"{option} of subnet {cidr}", given.get(option) or ())
     return {
         "name": names.label("name of a subnet", given["name"]) if given.get("name") is not None else None,
         "cidr": str(cidr),

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
@@ -45,9 +46,10 @@ def info(request: Request) -> Outcome:
 def public_key(option: str, value: Any) -> str:
     """One line as OpenSSH writes it into a ``.pub`` file: type, key, and perhaps a comment.
 
-    :raises BadInput: it is more than one line, or not a key of the type it names.
+    :raises BadInput: it is too long, more than one line, or not a key of the type it names.
     """
     text = str(value).strip()
+    limits.check("public_key", option, text)
     parts = text.split(" ", 2)
     if len(text.splitlines()) != 1 or values.line(option, text) != text or len(parts) < 2:
         raise BadInput(f"{option} is not one line of the form 'type key comment', as in a .pub file.")

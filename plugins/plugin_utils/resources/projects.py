@@ -105,7 +105,7 @@ KIND = Kind(
     name="project",
     table=cloud.projects,
     fields=(
-        Field("description", values.line),
+        Field("description", values.description),
         Field("enabled", values.flag, default=True),
         Field("quota", limits, by_key=True),
     ),

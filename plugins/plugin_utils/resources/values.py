@@ -9,11 +9,10 @@ Every check takes the option's name and its value, and returns the value to stor
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits, names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 
 Check = Callable[[str, Any], Any]
@@ -35,9 +34,18 @@ def line(option: str, value: Any) -> str:
     :raises BadInput: it holds control characters.
     """
     text = str(value)
-    if any(unicodedata.category(character).startswith("C") for character in text):
+    if names.controls(text):
         raise BadInput(f"{option} {text[:60]!r} holds control characters or line breaks.")
     return text
+
+
+def description(option: str, value: Any) -> str:
+    """A text of one line of the length that descriptions have.
+
+    :raises BadInput: it is longer, or holds control characters.
+    """
+    limits.check("description", option, str(value))
+    return line(option, value)
 
 
 def number(least: int, most: int = LARGEST) -> Check:
@@ -63,23 +71,27 @@ def flag(option: str, value: Any) -> bool:
 def texts(option: str, value: Mapping[str, Any]) -> dict[str, str]:
     """Text by text, as extra specs and properties are. Booleans are written as Nova writes them.
 
-    :raises BadInput: a key is no label, or a value is a list or a dictionary.
+    :raises BadInput: a key is no label, a value is a list or a dictionary, or there is too much of them.
     """
+    limits.check("entries", option, value)
     return {label(f"key of {option}", key): text(f"{option}[{key!r}]", each) for key, each in value.items()}
 
 
 def text(option: str, value: Any) -> str:
     """Any scalar as text.
 
-    :raises BadInput: it is a list, a dictionary or nothing.
+    :raises BadInput: it is a list, a dictionary or nothing, or too long.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
+        limits.check("value", option, str(value))
         return line(option, value)
-    raise BadInput(f"{option} is {value!r}; it must be a text. Encode a list or a dictionary yourself.")
+    raise BadInput(f"{option} is {value!r:.60}; it must be a text. Encode a list or a dictionary yourself.")
 
 
 def words(option: str, value: Iterable[Any]) -> list[str]:
-    """Labels without order and without repetition, such as tags."""
-    return sorted({label(f"element of {option}", each) for each in value})
+    """Labels without order and without repetition: the tags of an image."""
+    found = {label(f"element of {option}", each) for each in value}
+    limits.check("image tags", option, found)
+    return sorted(found)

@@ -21,6 +21,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.librarie
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Rpc
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 
@@ -143,7 +144,9 @@ def _read(host: str, each: Any) -> Record:
         name, driver, total = names.label("backend", str(each["name"])), str(each["driver"]), int(each["total"])
         can = each.get("capabilities") or {}
     except (TypeError, KeyError, ValueError, AttributeError, BadInput) as exc:
-        raise BadReply(f"{host} describes a backend in a form that is not agreed: {exc}", host=host) from exc
+        raise BadReply(
+            f"{host} describes a backend in a form that is not agreed: {clean(str(exc), 200)}", host=host
+        ) from exc
     plain = isinstance(can, Mapping) and all(isinstance(value, (bool, int, float, str)) for value in can.values())
     if driver not in DRIVERS or total < 0 or not plain:
         raise BadReply(f"{host} describes its backend {name!r} in a form that is not agreed.", host=host)

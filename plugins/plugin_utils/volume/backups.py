@@ -14,6 +14,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import p
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, InUse, NotFound
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import checksum
 from ansible_collections.agentless.cloud.plugins.plugin_utils.principal import Principal
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.copies import Copies, Plan
@@ -73,8 +74,7 @@ class Backups(Copies):
         }
 
     def learned(self, result: Mapping[str, Any]) -> Record:
-        said = result.get("checksum")
-        return {"checksum": said if isinstance(said, str) else None}
+        return {"checksum": checksum(result.get("checksum"))}
 
     def spared(self, conn: sa.Connection, record: Record) -> None:
         named = [str(row["name"]) for row in records.listing(conn, tables.volume_backups, parent_id=record["id"])]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -45,11 +46,13 @@ class Snapshots(Copies):
             )
         if found["status"] == "deleting":
             raise InUse(f"Snapshot {found['name']!r} is being deleted; finish that first, with state absent.")
+        whole = {**shown["metadata"], **metadata}
+        limits.check("entries", "metadata with what is there", whole)
         changes = [] if found["status"] == "available" else [Change("status", found["status"], "available")]
         changes += [
             Change(f"metadata.{each.what}", each.before, each.after) for each in compare(metadata, shown["metadata"])
         ]
-        after = {**shown, "status": "available", "metadata": {**shown["metadata"], **metadata}}
+        after = {**shown, "status": "available", "metadata": whole}
         told = after["metadata"] != (found["metadata"] or {})
         return Plan(project_id, found, {"metadata": after["metadata"]} if told else {}, changes, after)
 

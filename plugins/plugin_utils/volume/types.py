@@ -132,7 +132,7 @@ KIND = Kind(
     name="volume_type",
     table=tables.volume_types,
     fields=(
-        Field("description", values.line),
+        Field("description", values.description),
         Field("backend", _backend, default=""),
         Field("extra_specs", reach.specs, default={}),
         Field("qos", quality, default={}),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import limits, names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import projects, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
@@ -99,6 +99,10 @@ def checked(args: Mapping[str, Any]) -> Record:
         found["multiattach"] = bool(args["multiattach"])
     if args.get("metadata") is not None:
         found["metadata"] = values.texts("metadata", args["metadata"])
+    if args.get("zone") is not None:
+        values.label("zone", args["zone"])
+    for hint, named in (args.get("scheduler_hints") or {}).items():
+        limits.check("hint", f"scheduler_hints.{hint}", named or ())
     return found
 
 
@@ -161,6 +165,7 @@ def differences(args: Mapping[str, Any], given: Mapping[str, Any], shown: Mappin
     :param given: the options as :func:`checked` returns them.
     :param shown: the volume as modules return it, with work that has begun taken as done.
     :raises ChangeRefused: it would shrink, or it was made from something else.
+    :raises BadInput: there would be too much metadata.
     """
     name = shown["name"]
     if given.get("size", shown["size"]) < shown["size"]:
@@ -171,10 +176,10 @@ def differences(args: Mapping[str, Any], given: Mapping[str, Any], shown: Mappin
         )
     _same_source(args, shown)
     changes = compare({key: given.get(key) for key in ("size", "multiattach")}, shown)
-    changes += [
-        Change(f"metadata.{each.what}", each.before, each.after)
-        for each in compare(given.get("metadata", {}), shown["metadata"] or {})
-    ]
+    metadata = compare(given.get("metadata", {}), shown["metadata"] or {})
+    if metadata:
+        limits.check("entries", "metadata with what is there", {**(shown["metadata"] or {}), **given["metadata"]})
+    changes += [Change(f"metadata.{each.what}", each.before, each.after) for each in metadata]
     if any(change.what == "multiattach" for change in changes) and shown["attachments"]:
         raise InUse(f"multiattach of volume {name!r} cannot change while it is attached to {attached(shown)}.")
     return changes

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 from tests.functional.resources.controller import Controller, Result
 from tests.unit.resources.cloud import KEY, OTHER_KEY
@@ -152,3 +155,29 @@ def test_no_secret_comes_out(controller: Controller) -> None:
     for path in controller.home.rglob("*"):
         if path.is_file() and path != secrets:
             assert b"canary" not in path.read_bytes(), path
+
+
+# What stands for Python on a host that has fallen: it answers a call with words for the operator's terminal.
+LIAR = r"""#!/bin/sh
+cat >/dev/null
+printf '%s\n' '{answer}'
+printf '\033[2J\nPLAY RECAP ***\nk1 : ok=1\n'
+printf '\033[2J\nPLAY RECAP ***\n' >&2
+"""
+EVIL = "\x1b[2J\x07\r\nPLAY RECAP **\nk1 : ok=1\u202e"
+
+
+@pytest.mark.parametrize(("says", "error"), [("6f0d7c1e-52b0-4c8e-9d6b-0c6f2f9b7a10", "InUse"), (EVIL, "BadReply")])
+def test_words_of_a_fallen_host_do_nothing_to_the_terminal(controller: Controller, says: str, error: str) -> None:
+    liar = controller.home / "liar"
+    answer = {"identity": says, "results": [{"ok": False, "error": "InUse", "msg": EVIL}]}
+    liar.write_text(LIAR.format(answer=json.dumps(answer)))
+    liar.chmod(0o755)
+    met = {**task("host", name="localhost"), "ignore_errors": True}
+    (result,) = controller.play([met], "-e", f"ansible_python_interpreter={liar}")
+    assert result["error"] == error
+    assert result["msg"].isprintable()
+    assert "x1b[2J" in controller.said, "nothing was said at all"
+    assert not {"\x1b", "\u202e"} & set(controller.said)
+    recaps = [line for line in controller.said.splitlines() if line.lstrip().startswith("PLAY RECAP")]
+    assert len(recaps) == 1, "a line of the host's looks like one of Ansible's"

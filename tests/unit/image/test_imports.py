@@ -167,6 +167,34 @@ def test_a_fetcher_that_dies_under_our_eyes(cloud: Cloud, bus: Bus, server: Serv
     assert (bus.files(), cloud.ask("image_info").values["images"]) == ([], [])
 
 
+LIES: dict[str, tuple[dict[str, Any], type[Exception]]] = {
+    "a checksum that is a path": ({"state": "done", "size": 1, "checksum": "sha256:../../etc/passwd"}, BadReply),
+    "a checksum that does things to a terminal": ({"state": "done", "size": 1, "checksum": "\x1b[2J"}, BadReply),
+    "no checksum": ({"state": "done", "size": 1}, BadReply),
+    "a state": ({"state": "\x1b[2J\nPLAY RECAP" * 1000, "size": 1}, BackendFailed),
+    "a reason": ({"state": "failed", "msg": "\x1b[2J\nPLAY RECAP" * 1000}, BackendFailed),
+    "a size beyond any disk": ({"state": "done", "size": 10**400, "checksum": f"sha256:{'a' * 64}"}, BackendFailed),
+    "a negative size": ({"state": "running", "size": -1}, BackendFailed),
+    "a total beyond any disk": ({"state": "running", "size": 1, "total": 10**400}, Timeout),
+}
+
+
+@pytest.mark.parametrize(("said", "error"), LIES.values(), ids=list(LIES))
+def test_a_store_that_lies_about_how_far_it_is(
+    cloud: Cloud, bus: Bus, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], error: type[BackendFailed]
+) -> None:
+    monkeypatch.setattr(imports, "STUCK", -1.0)
+    honest = bus.call
+    asking = ("import_begin", "import_status")
+    monkeypatch.setattr(bus, "call", lambda call: [dict(said)] if call.operations[0]["op"] in asking else honest(call))
+    with pytest.raises(error) as caught:
+        cloud.ask("image", name="a", uri="http://images.example/d")
+    for shown in (caught.value.msg, *cloud.told):
+        assert shown.isprintable()
+        assert len(shown) < 2300
+    assert "sha256:.." not in str(cloud.ask("image_info").values)
+
+
 def test_another_address_ends_the_first(
     cloud: Cloud, bus: Bus, server: Server, content: bytes, rest: threading.Event
 ) -> None:

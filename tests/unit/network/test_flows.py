@@ -107,6 +107,13 @@ def test_the_life_of_a_network(cloud: Cloud) -> None:
         ({"mtu": 67}, "BadInput", "from 68"),
         ({"mtu": 1279, "subnets": [SIX]}, "BadInput", "from 1280"),
         ({"mtu": 65536}, "BadInput", "65535"),
+        ({"subnets": [{"cidr": f"10.{n}.0.0/24"} for n in range(101)]}, "BadInput", "subnets has 101 entries"),
+        (
+            {"subnets": [{**FOUR, "dns_nameservers": ["10.0.0.2"] * 6}]},
+            "BadInput",
+            "dns_nameservers of subnet 10.0.0.0/24",
+        ),
+        ({"name": "more ", "subnets": []}, "BadInput", "blank"),
         ({"subnets": [FOUR, {"cidr": "10.0.0.128/25"}]}, "BadInput", "overlap"),
         ({"subnets": [FOUR, {"name": "four", "cidr": "10.1.0.0/24"}]}, "BadInput", "'four'"),
         (
@@ -201,6 +208,8 @@ def test_the_life_of_a_security_group(cloud: Cloud) -> None:
         ({**RULE, "port_range_max": 21}, "BadInput"),
         ({**RULE, "protocol": "icmp", "ether_type": "IPv6", "port_range_min": 256}, "BadInput"),
         ({**RULE, "remote_ip_prefix": "10.0.0.0/33"}, "BadInput"),
+        ({**RULE, "description": "x" * 256}, "BadInput"),
+        ({**RULE, "description": "a\u2028b"}, "BadInput"),
     ],
 )
 def test_a_rule_that_cannot_be(rule: dict[str, Any], error: str, cloud: Cloud) -> None:
@@ -209,6 +218,27 @@ def test_a_rule_that_cannot_be(rule: dict[str, Any], error: str, cloud: Cloud) -
     with pytest.raises(CloudError) as caught:
         cloud.ask("secgroup", name="web", rules=[rule])
     assert caught.value.error == error
+    assert cloud.digest() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"description": "x" * 5_000_000}, "description has 5000000 characters"),
+        ({"description": "a\x1b[2J"}, "control characters"),
+        ({"rules": [{**RULE, "port_range_min": n} for n in range(1, 1002)]}, "rules has 1001 entries"),
+    ],
+)
+@pytest.mark.parametrize("name", ["web", "new"])
+def test_a_group_that_holds_too_much(name: str, options: dict[str, Any], words: str, cloud: Cloud) -> None:
+    cloud.ask("secgroup", name="web", rules=[RULE])
+    before = cloud.digest()
+    for check in (True, False):
+        with pytest.raises(CloudError) as caught:
+            cloud.ask("secgroup", check=check, name=name, **options)
+        assert caught.value.error == "BadInput"
+        assert words in caught.value.msg
+        assert len(caught.value.msg) < 300
     assert cloud.digest() == before
 
 

@@ -37,7 +37,7 @@ def refused(cloud: Cloud, error: type[CloudError], said: str, module: str, **arg
     return caught.value
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", "a\0b", "a\x1b[31m", "\ud800"])
+@pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", "a\0b", "a\x1b[31m", "\ud800", " ", "a ", "a\u2028b"])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_names_that_are_none(cloud: Cloud, name: str, state: str) -> None:
     refused(cloud, BadInput, "name", "cell", name=name, state=state)
@@ -85,6 +85,25 @@ def test_flavors_that_nothing_could_be_booted_with(cloud: Cloud, extra_specs: di
 )
 def test_flavors_out_of_range(cloud: Cloud, options: dict[str, Any], said: str) -> None:
     refused(cloud, BadInput, said, "flavor", name="it", **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "said"),
+    [
+        ("project", {"description": "x" * 5_000_000}, "description has 5000000 characters; a description may have at"),
+        ("project", {"description": "a\u2028b"}, "line breaks"),
+        ("keypair", {"public_key": KEY + "x" * 16_384}, "public_key has 164.. bytes"),
+        ("flavor", {**SMALL, "extra_specs": {f"k{n}": 1 for n in range(129)}}, "extra_specs has 129 entries"),
+        ("flavor", {**SMALL, "extra_specs": {"k": "v" * 256}}, "has 256 characters"),
+    ],
+)
+def test_what_holds_too_much(cloud: Cloud, module: str, options: dict[str, Any], said: str) -> None:
+    assert len(refused(cloud, BadInput, said, module, name="it", **options).msg) < 300
+
+
+def test_a_name_that_nothing_has_is_not_repeated_in_full(cloud: Cloud) -> None:
+    long = "x" * 500_000
+    assert len(refused(cloud, NotFound, "was not found", "keypair", name="it", public_key=KEY, project=long).msg) < 500
 
 
 def test_a_new_one_needs_its_options(cloud: Cloud) -> None:

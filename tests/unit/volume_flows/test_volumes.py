@@ -44,6 +44,17 @@ def test_an_empty_volume(cloud: Cloud, bus: Bus) -> None:
     assert not predict_then_do(cloud, "volume", name="data", state="absent").changed
 
 
+@pytest.mark.parametrize("module", ["volume", "volume_snapshot"])
+def test_metadata_does_not_grow_without_end(cloud: Cloud, bus: Bus, module: str) -> None:
+    cloud.ask("volume", name="data", size=1, volume_type="lvm1")
+    options = {"volume": "data"} if module == "volume_snapshot" else {"name": "data"}
+    options = {"name": "it", **options}
+    cloud.ask(module, **options, metadata={f"k{n}": "v" for n in range(128)})
+    assert not predict_then_do(cloud, module, **options, metadata={"k0": "v"}).changed
+    assert predict_then_do(cloud, module, **options, metadata={"k0": "w"}).changed
+    refused(cloud, BadInput, "129 entries", module, **options, metadata={"more": "v"})
+
+
 def test_many_at_once(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="disk-2", size=1, volume_type="files")
     bus.calls.clear()
@@ -242,6 +253,9 @@ def test_a_type_that_a_running_guest_gets(cloud: Cloud, bus: Bus) -> None:
         (NoValidHost, ".", {"size": 101}),
         (BadInput, "timeout is 0", {"size": 1, "timeout": 0}),
         (BadInput, "control characters", {"size": 1, "metadata": {"a\n": "b"}}),
+        (BadInput, "line breaks", {"size": 1, "metadata": {"a": "b\u2029c"}}),
+        (BadInput, "has 256 characters", {"size": 1, "metadata": {"a": "b" * 256}}),
+        (BadInput, "metadata has 129 entries", {"size": 1, "metadata": {f"k{n}": "v" for n in range(129)}}),
     ],
 )
 def test_what_cannot_be_made(cloud: Cloud, bus: Bus, kind: type[CloudError], said: str, args: dict[str, Any]) -> None:
