@@ -44,7 +44,7 @@ options:
     type: str
   address:
     description:
-      - Address of the host in the management network, where the consoles of its instances listen.
+      - Address of the host in the management network.
       - Without it, the address where the controller's connection arrives.
     type: str
   aggregates:
