@@ -14,9 +14,10 @@ version_added: 0.2.0
 description:
   - Asks compute hosts and storage hosts for everything of this cloud that they have, compares it with the database,
     and returns what differs. It changes nothing, in no place.
-  - Compared are domains, their files, their power state and their volumes, the secrets of volumes in libvirt's store,
-    what backends hold (volumes, snapshots, backups, drafts) and its sizes, targets, backstores and who is let in,
-    claims on hosts and backends, quotas, and work that has begun and not ended. Networks and image stores are not.
+  - Compared are domains, their files, their power state, their volumes and screens that the network sees, the secrets
+    of volumes in libvirt's store, what backends hold (volumes, snapshots, backups, drafts) and its sizes, targets,
+    backstores and who is let in, claims on hosts and backends, quotas, and work that has begun and not ended. Networks
+    and image stores are not.
   - The records are read before the hosts are asked and after. Only what differs from both is returned, so that tasks
     that run at the same time are no findings.
 extends_documentation_fragment:
@@ -63,7 +64,8 @@ findings:
       type: str
       returned: always
     what:
-      description: The sort of thing, such as C(volume), C(target), C(acl), C(lun), C(secret), C(domain), C(claim).
+      description: The sort of thing, such as C(volume), C(target), C(acl), C(lun), C(secret), C(domain), C(screen),
+          C(claim).
       type: str
       returned: always
     id:

@@ -17,6 +17,8 @@ description:
   - A machine is recognized by a UUID of its own. When another one answers under the same name, nothing is done.
   - Only options that are given are compared with an existing host. What the machine says can raise no limit that its
     operator has set with O(limits), O(reserved) or O(allocation_ratios).
+  - What the machine says of its size when it is first asked is kept for good. Where it later says more than a tenth
+    above that, the task fails and nothing is recorded, until its operator gives a limit for that resource.
 extends_documentation_fragment:
   - agentless.cloud.attributes
   - agentless.cloud.resource
@@ -44,7 +46,7 @@ options:
     type: str
   address:
     description:
-      - Address of the host in the management network, where the consoles of its instances listen.
+      - Address of the host in the management network.
       - Without it, the address where the controller's connection arrives.
     type: str
   aggregates:
@@ -79,7 +81,10 @@ options:
         description: GiB of disk space. 0 for a new host.
         type: int
   limits:
-    description: What is counted at most, whatever the machine says that it has.
+    description:
+      - What is counted at most, whatever the machine says that it has.
+      - A resource with a limit may also grow up to it. One without stays as it was when the machine was first asked,
+        but for a tenth more.
     type: dict
     suboptions:
       vcpus:
@@ -288,6 +293,13 @@ host:
       description: What is counted at most, as far as the operator has said so.
       returned: always
       type: dict
+    first_capacity:
+      description:
+        - What the machine said that it has when it was first asked, as C(vcpus), C(ram) in MiB and C(disk) in GiB.
+        - Empty for a planned host.
+      returned: always
+      type: dict
+      sample: {vcpus: 64, ram: 262144, disk: 2000}
     aggregates:
       description: Its aggregates, each with its metadata.
       returned: always

@@ -149,6 +149,13 @@ hosts:
       description: What is counted at most, as far as the operator has said so.
       returned: always
       type: dict
+    first_capacity:
+      description:
+        - What the machine said that it has when it was first asked, as C(vcpus), C(ram) in MiB and C(disk) in GiB.
+        - Empty for a planned host.
+      returned: always
+      type: dict
+      sample: {vcpus: 64, ram: 262144, disk: 2000}
     aggregates:
       description: Its aggregates, each with its metadata.
       returned: always

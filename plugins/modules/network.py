@@ -100,7 +100,10 @@ options:
     description: Whether the network reaches outside the cloud, so that routers may use it as a gateway.
     type: bool
   shared:
-    description: Whether instances of other projects may have ports on the network.
+    description:
+      - Whether instances of other projects may have ports on the network.
+      - DNS on a network answers all its guests alike, so that plain names are those of the network's own project. An
+        instance of another project is found as C(NAME.PROJECT_ID), in whatever order they were booted.
     type: bool
   port_security_enabled:
     description:

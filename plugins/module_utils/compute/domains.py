@@ -38,7 +38,7 @@ def start(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         if not ctx.check_mode:
             host_initiator.resume(ctx, op["id"])
             ctx.effect("start")
-            _run(domain.create)
+            _run(lambda: _without_screens(domain).create())
         return {"changed": True, "state": "running"}
 
 
@@ -64,7 +64,7 @@ def reboot(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         ctx.effect("reboot")
         forced = _halt(domain, op) if domain.isActive() else False
         host_initiator.resume(ctx, op["id"])
-        _run(domain.create)
+        _run(lambda: _without_screens(domain).create())
         return {"changed": True, "state": "running", "forced": forced}
 
 
@@ -127,15 +127,34 @@ def _seen(ctx: Context, instance_id: str, op: dict[str, Any]) -> dict[str, Any]:
         return {"state": "absent", "files": found}
     text = domain.XMLDesc()
     tree = ElementTree.fromstring(text)
-    vnc = tree.find("devices/graphics[@type='vnc']")
     seen = {
         "state": connection.state(domain),
         "files": found,
         "disks": [_disk(element) for element in tree.iterfind("devices/disk")],
         "nics": [_nic(element) for element in tree.iterfind("devices/interface")],
-        "vnc": None if vnc is None else {"listen": vnc.get("listen"), "port": vnc.get("port")},
+        "screens": [str(element.get("type")) for element in tree.iterfind("devices/graphics") if _listens(element)],
     }
     return {**seen, "xml": text} if op.get("xml") else seen
+
+
+def _listens(graphics: Any) -> bool:
+    """Whether a screen is shown to the network: neither to nobody nor on a socket file alone."""
+    if graphics.get("socket"):
+        return False
+    kinds = {listen.get("type") for listen in graphics.iterfind("listen")}
+    return graphics.get("type") in ("vnc", "spice", "rdp") and (not kinds or bool(kinds - {"none", "socket"}))
+
+
+def _without_screens(domain: Any) -> Any:
+    """The domain, which does not run, without the screens that earlier releases showed to the network."""
+    tree = ElementTree.fromstring(domain.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE))
+    found = [element for element in tree.iterfind("devices/graphics") if _listens(element)]
+    if not found:
+        return domain
+    devices = tree.find("devices")
+    for element in found:
+        devices.remove(element)  # type: ignore[union-attr]
+    return connection.connect().defineXML(ElementTree.tostring(tree, encoding="unicode"))
 
 
 def _disk(element: Any) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import grp
 import os
 import re
 import shutil
+import stat
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ from ansible_collections.agentless.cloud.plugins.module_utils.backend import Bac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+QEMU_CONF = "/etc/libvirt/qemu.conf"
+QEMU_GROUPS = ("libvirt-qemu", "qemu")  # as Debian and Red Hat call it
+
+_GROUP = re.compile(r"^[ \t]*group[ \t]*=[ \t]*[\"']?\+?([^\"'\s#]+)", re.MULTILINE)
 _FILE = re.compile(r"^[a-z0-9][a-z0-9_-]*\.[a-z0-9]+$")
 
 
@@ -39,6 +45,39 @@ def directory(state_dir: str, instance_id: str) -> str:
     if not is_instance(instance_id):
         raise BackendError(f"{instance_id!r} is not the UUID of an instance.")
     return os.path.join(state_dir, "instances", instance_id)
+
+
+def entered_by_qemu(path: str) -> None:
+    """Have a directory that root and QEMU alone may enter, so that no local user reads what lies in it for all guests.
+
+    On a host without libvirt it is root's alone, and open to pass through where libvirt is there and its group is not
+    known: guests would not start otherwise.
+    """
+    os.makedirs(path, mode=0o711, exist_ok=True)
+    group = _qemu_group()
+    if group is None:
+        wanted = (0o711 if os.path.exists(os.path.dirname(QEMU_CONF)) else 0o700, 0)
+    else:
+        wanted = (0o710, group)
+    found = os.stat(path)
+    if (stat.S_IMODE(found.st_mode), found.st_gid) != wanted and os.geteuid() == 0:
+        os.chown(path, -1, wanted[1])
+        os.chmod(path, wanted[0])
+
+
+def _qemu_group() -> int | None:
+    """The group that libvirt gives to QEMU: what qemu.conf says, else the system's own."""
+    try:
+        with open(QEMU_CONF, encoding="utf-8") as stream:
+            said = _GROUP.findall(stream.read())[-1:]
+    except OSError:
+        said = []
+    for name in said or QEMU_GROUPS:
+        if name.isdigit():
+            return int(name)
+        with contextlib.suppress(KeyError):
+            return grp.getgrnam(name).gr_gid
+    return None
 
 
 def member(where: str, name: str) -> str:

@@ -47,11 +47,11 @@ def ensure(ctx: Context, image: dict[str, Any]) -> tuple[str, bool]:
     if not found:
         raise BackendError(f"{image.get('checksum')!r} is not a checksum 'sha256:<64 hex digits>'.", "ImageRefused")
     path = os.path.join(ctx.state_dir, "images", found.group(1))
+    if ctx.check_mode:
+        return path, not os.path.exists(path)
+    files.entered_by_qemu(os.path.dirname(path))
     if os.path.exists(path):
         return path, False
-    if ctx.check_mode:
-        return path, True
-    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
     draft = path + ".part"
     handle = _lead(draft, path)
     if handle is None:

@@ -180,9 +180,9 @@ def image_id(text: Any) -> str:
 
 
 def prepare(ctx: Context) -> None:
-    """The store's directories, with the modes that the role gives them: nginx passes through, and lists nothing."""
+    """The store's directories, where the role has not made them: it lets nginx through, which lists nothing."""
     root = os.path.join(ctx.state_dir, "image-store")
-    for path, mode in ((ctx.state_dir, 0o711), (root, 0o711), (os.path.join(root, "sha256"), 0o711)):
+    for path, mode in ((ctx.state_dir, 0o711), (root, 0o710), (os.path.join(root, "sha256"), 0o710)):
         os.makedirs(path, mode=mode, exist_ok=True)
     os.makedirs(drafts(ctx), mode=0o700, exist_ok=True)
 

@@ -48,6 +48,9 @@ def _guest(book: Book, row: Record, host: str, guest: Guest | None) -> Iterator[
     if guest.state != _POWER[row["status"]]:
         said = f"instance {row['name']!r} is {row['status']} on record, and its domain is {guest.state}"
         yield Finding(DIFFERENT, "domain", row["id"], host, said)
+    if guest.shown and guest.state != "shutdown":
+        said = f"instance {row['name']!r} shows its screen to the network without a password: restart it"
+        yield Finding(DIFFERENT, "screen", row["id"], host, said)
     held = {each["volume_id"]: each["status"] for each in book.owned.get(row["id"], ())}
     for key in sorted((guest.serials & book.volume.keys()) - held.keys()):
         said = f"instance {row['name']!r} has volume {key}, which is not on record as its"

@@ -37,11 +37,15 @@ class Storage:
 
 @dataclass(frozen=True)
 class Guest:
-    """An instance as its host has it: power state, names of its files, serial numbers of its disks."""
+    """An instance as its host has it: power state, names of its files, serial numbers of its disks.
+
+    :param shown: whether its screen is shown to the network, as earlier releases did.
+    """
 
     state: str
     files: frozenset[str]
     serials: frozenset[str]
+    shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def compute(host: str, said: Mapping[str, Any]) -> Compute:
         one = _dict(host, entry)
         disks = [_dict(host, disk) for disk in _list(host, one.get("disks") or [])]
         serials = frozenset(_text(host, disk["serial"]) for disk in disks if disk.get("serial"))
-        guests[key] = Guest(_text(host, one.get("state")), _texts(host, one.get("files")), serials)
+        shown = bool(_texts(host, one.get("screens") or []))
+        guests[key] = Guest(_text(host, one.get("state")), _texts(host, one.get("files")), serials, shown)
     return Compute(guests, _texts(host, said.get("secrets")))
 
 

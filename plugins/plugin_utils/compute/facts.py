@@ -23,7 +23,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import cl
 
 VIRT_TYPES = ("kvm", "qemu")
 RESOURCES = ("vcpus", "ram", "disk")
-MOST = {"vcpus": 1 << 16, "ram": 1 << 30, "disk": 1 << 30}  # threads, MiB, GiB: beyond any machine
+MOST = {"vcpus": 1 << 13, "ram": 1 << 28, "disk": 1 << 24}  # threads, MiB (256 TiB), GiB (16 PiB): beyond any machine
+SLACK = 1.1  # up to here it is no jump: a kernel that keeps less for itself, a file system made anew
 
 _WORD = re.compile(r"[A-Za-z0-9._:+()@/ -]{1,128}")
 _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -72,6 +73,11 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
         raise BadReply(
             f"What {host} says of itself is not of the form agreed ({clean(text, 200)}).", host=host
         ) from exc
+
+
+def jumps(capacity: Mapping[str, int], first: Mapping[str, int]) -> list[str]:
+    """The resources of which a machine says that it has much more than it had when it was first asked."""
+    return [name for name in RESOURCES if name in first and capacity[name] > first[name] * SLACK]
 
 
 def _connections(reply: Mapping[str, Any]) -> list[str]:

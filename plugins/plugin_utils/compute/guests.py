@@ -77,7 +77,6 @@ def domain_spec(
         volumes=tuple(attachments.disk(each, sources[each.id]) for each in guest.volumes) if sources else (),
         nics=tuple(_nic(host, port) for port in guest.ports),
         seed=bool(record["config_drive"]),
-        vnc_listen=host["address"],
         image_properties=image.get("properties") or {},
         extra_specs=flavor["extra_specs"] or {},
     )

@@ -111,6 +111,7 @@ def _shown(row: Mapping[str, Any], state: Mapping[str, Any], cell: str) -> Recor
         "used": {**{name: held.get("used", 0) for name, held in stock.items()}, "instances": state["instance_count"]},
         "allocation_ratios": {ratio: stock[name].get("allocation_ratio", 1.0) for ratio, name in NAMED.items()},
         "limits": about.get("limits") or {},
+        "first_capacity": about.get("first_capacity") or {},
         "hostname": about.get("hostname"),
         "datapath": about.get("datapath"),
         "initiator": about.get("initiator"),
@@ -145,7 +146,11 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
     aggregates = None
     if args.get("aggregates") is not None:
         aggregates = {str(key): dict(value or {}) for key, value in args["aggregates"].items()}
+    first = _first(found, said)
+    if said is not None:
+        _refuse_jump(name, said, first, limits)
     values = _columns(args, cell, found, said, limits)
+    values["facts"]["first_capacity"] = first
     stock = _stock(args, found, said, limits)
     wanted = {
         **{key: value for key, value in values.items() if key not in ("seen_at", "facts")},
@@ -199,6 +204,33 @@ def _columns(
         values["virt_types"] = args["virt_types"]
     values["facts"] = {**about, "limits": dict(limits)}
     return values
+
+
+def _first(found: Record | None, said: Facts | None) -> dict[str, int]:
+    """What the machine had when it was first asked, which it is held to for ever; empty for one on paper.
+
+    Not what it had last: a lie that grows a little with each run would come as far.
+    """
+    if found is not None and not found["planned"]:
+        return dict(found["first_capacity"] or found["capacity"])
+    return dict(said.capacity) if said is not None else {}
+
+
+def _refuse_jump(name: str, said: Facts, first: Mapping[str, int], limits: Mapping[str, int]) -> None:
+    """A machine says how much of it counts only once; what is more, its operator says with a limit.
+
+    :raises ChangeRefused: it has much more than at first, of something that has no limit.
+    """
+    jumped = [resource for resource in host_facts.jumps(said.capacity, first) if resource not in limits]
+    if jumped:
+        now_had = ", ".join(f"{said.capacity[one]} {one} (at first {first[one]})" for one in jumped)
+        wanted = ", ".join(f"{one}: {said.capacity[one]}" for one in jumped)
+        raise ChangeRefused(
+            f"{name} says that it has {now_had}. A machine does not raise by itself what counts of it, so nothing was "
+            f"recorded. If it has grown, say so with limits (cell_limits in the inventory): {{{wanted}}}.",
+            host=name,
+            resources=jumped,
+        )
 
 
 def _stock(args: Mapping[str, Any], found: Record | None, said: Facts | None, limits: Mapping[str, int]) -> Record:

@@ -122,7 +122,12 @@ def network_operations(guests: Sequence[Guest], wires: Wiring) -> list[Record]:
 def port_operations(guests: Sequence[Guest]) -> list[Record]:
     """The operations that make the ports themselves."""
     return [
-        wire.port_operation(port.record, port.addresses, port.secgroup_ids, hostname(guest.name))
+        wire.port_operation(
+            port.record,
+            port.addresses,
+            port.secgroup_ids,
+            wire.dns_name(port.record, port.network, hostname(guest.name)),
+        )
         for guest in guests
         for port in guest.ports
     ]

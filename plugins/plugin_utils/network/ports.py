@@ -50,6 +50,17 @@ def secgroup_operation(group: Record, rules: Iterable[Record]) -> Operation:
     }
 
 
+def dns_name(port: Record, network: Record, hostname: str) -> str:
+    """The name that answers with the port's addresses on its network.
+
+    OVN answers everybody on a network alike, so that a name has one owner: the plain ones are of the network's own
+    project. Guests that other projects have on a shared network go by their project's id as well, ``web1.<id>``,
+    whoever came first.
+    """
+    owned = port["project_id"] == network["project_id"]
+    return hostname if owned else f"{hostname}.{port['project_id']}"
+
+
 def port_operation(
     port: Record, addresses: Iterable[Record], secgroup_ids: Sequence[str], hostname: str | None
 ) -> Operation:

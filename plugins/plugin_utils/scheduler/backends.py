@@ -109,7 +109,7 @@ def _type(backend: BackendState, spec: VolumeSpec) -> str | None:
 
 def _specs(backend: BackendState, spec: VolumeSpec) -> str | None:
     """As Cinder reads them: keys without a scope and those of ``capabilities:``; other scopes are for others."""
-    known = {"volume_backend_name": backend.name, "driver": backend.driver, **backend.capabilities}
+    known = {**backend.capabilities, "volume_backend_name": backend.name, "driver": backend.driver}
     for key, wanted in sorted(spec.extra_specs.items()):
         if key == CONNECTION:
             spoken = backend.capabilities.get("protocol", "iscsi")

@@ -10,29 +10,43 @@ again before a volume is said to have no place.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import names
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply, CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
+    AlreadyExists,
+    BadInput,
+    BadReply,
+    CloudError,
+    InUse,
+)
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
-from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Rpc
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
 
 Record = dict[str, Any]
+_News = list[tuple["Record | None", Record]]
 
 GROUP = "cloud_volume"
 DRIVERS = frozenset({"lvm", "file", "nfs", "rbd", "gluster"})
 RATIO = 1.0  # thin backends hold more than they have only where the operator says so
 LARGEST_RATIO = 1000
+MOST = 64  # backends of one host, and things that one of them can
+LARGEST = 1 << 30  # GiB: an exbibyte, beyond any backend
+LONGEST = 255  # characters of a text that a host says
+_EXACT = 1 << 53  # up to here a number is the same in every form that it is kept in
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,30}")  # as the role takes them
+_ABILITY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SETTINGS = ("zone", "allocation_ratio", "reserved", "total")
 _ASKED = 120  # seconds
+_REFUSED = (BadReply, BadInput, AlreadyExists, InUse)  # what a write can fail for that lies in the values of one host
 
 
 def ensure(request: Request) -> None:
@@ -62,8 +76,9 @@ def as_said(request: Request, rows: Sequence[Record]) -> list[Record]:
     """Records of backends as the inventory wants them; no host is asked for that."""
     said = []
     for row in rows:
-        about = settings(row["name"], request.hostvars.get(row["host"]) or {})
-        said.append({**row, **_lawful({"total": row["total"], **about}, row)} if _differs(row, about) else row)
+        variables = request.hostvars.get(row["host"]) or {}
+        about = {**settings(row["name"], variables), "total": _capped(row["name"], row["total"], variables)}
+        said.append({**row, **_lawful(about, row)} if _differs(row, about) else row)
     return said
 
 
@@ -72,7 +87,7 @@ def _adjust(request: Request, rows: Sequence[Record]) -> None:
         with request.conductor.transaction(lock="placement", label="volume backends") as conn:
             now = records.listing(conn, tables.volume_backends, id=[row["id"] for row in rows])
             for row, said in zip(now, as_said(request, now), strict=True):
-                if said is not row:
+                if said != row:
                     records.update(conn, tables.volume_backends, row["id"], **{key: said[key] for key in _SETTINGS})
 
 
@@ -95,7 +110,7 @@ class Heard:
 
 
 def refresh(request: Request, hosts: Sequence[str] | None = None) -> Heard:
-    """Ask storage hosts what they offer and, outside check mode, record it."""
+    """Ask storage hosts what they offer and, outside check mode, record it; one that lies does not stop the others."""
     wanted = list(request.groups.get(GROUP) or ()) if hosts is None else list(hosts)
     replies = request.rpc.map([Call(host, orders.BACKEND, [{"op": "discover"}], timeout=_ASKED) for host in wanted])
     said: dict[str, list[Record]] = {}
@@ -106,21 +121,36 @@ def refresh(request: Request, hosts: Sequence[str] | None = None) -> Heard:
         except CloudError as exc:
             failed[reply.host] = exc
     variables = {host: request.hostvars.get(host) or {} for host in said}
+    news: dict[str, _News] = {}
     with request.conductor.read() as conn:
         before = records.listing(conn, tables.volume_backends)
-        news = [(host, each) for host, found in said.items() for each in _news(conn, host, found, variables[host])]
-    if news and not request.check:
-        with request.conductor.transaction(lock="placement", label="volume backends") as conn:
-            for host, found in said.items():
-                _save(conn, host, _news(conn, host, found, variables[host]))
-    return Heard(bool(news), failed, _after(before, news))
+        for host, found in said.items():
+            with _left_out(host, failed, BadReply):
+                news[host] = _news(conn, host, found, variables[host])
+    if not request.check:
+        for host in [host for host, differing in news.items() if differing]:
+            writing = request.conductor.transaction("placement", label="volume backends")
+            with _left_out(host, failed, *_REFUSED), writing as conn:
+                _save(conn, host, _news(conn, host, said[host], variables[host]))
+        news = {host: differing for host, differing in news.items() if host not in failed}
+    return Heard(any(news.values()), failed, _after(before, news))
 
 
-def _after(before: Sequence[Record], news: Sequence[tuple[str, tuple[Record | None, Record]]]) -> list[Record]:
-    changed = {row["id"]: values for _host, (row, values) in news if row is not None}
+@contextlib.contextmanager
+def _left_out(host: str, failed: dict[str, CloudError], *reasons: type[CloudError]) -> Iterator[None]:
+    """Note why a host's answer is not recorded, where it is for one of these reasons, and go on with the next host."""
+    try:
+        yield
+    except reasons as exc:
+        failed[host] = exc
+
+
+def _after(before: Sequence[Record], news: Mapping[str, _News]) -> list[Record]:
+    changed = {row["id"]: values for differing in news.values() for row, values in differing if row is not None}
     new = [
         {**values, "id": f"{host}@{values['name']}", "host": host, "used": 0}
-        for host, (row, values) in news
+        for host, differing in news.items()
+        for row, values in differing
         if row is None
     ]
     return [{**row, **changed.get(row["id"], {})} for row in before] + new
@@ -129,43 +159,88 @@ def _after(before: Sequence[Record], news: Sequence[tuple[str, tuple[Record | No
 def read(host: str, reply: Mapping[str, Any]) -> list[Record]:
     """The backends of a host's answer, looked at before they are believed.
 
-    :raises BadReply: it is not of the form agreed.
+    :raises BadReply: it is not of the form agreed, or more than a host can have any reason to say.
     """
     listed = reply.get("backends")
     if isinstance(listed, Mapping):
-        listed = [{"name": name, **each} for name, each in listed.items() if isinstance(each, Mapping)]
-    if not isinstance(listed, list):
-        raise BadReply(f"{host} did not say which backends it has.", host=host)
-    return [_read(host, each) for each in listed]
+        listed = [{**each, "name": name} for name, each in listed.items() if isinstance(each, Mapping)]
+    if not isinstance(listed, list) or len(listed) > MOST:
+        raise BadReply(f"{host} did not say which backends it has, at most {MOST} of them.", host=host)
+    found = [_read(host, each) for each in listed]
+    if len({each["name"] for each in found}) != len(found):
+        raise BadReply(f"{host} describes two backends of one name.", host=host)
+    return found
 
 
 def _read(host: str, each: Any) -> Record:
-    try:
-        name, driver, total = names.label("backend", str(each["name"])), str(each["driver"]), int(each["total"])
-        can = each.get("capabilities") or {}
-    except (TypeError, KeyError, ValueError, AttributeError, BadInput) as exc:
-        raise BadReply(
-            f"{host} describes a backend in a form that is not agreed: {clean(str(exc), 200)}", host=host
-        ) from exc
-    plain = isinstance(can, Mapping) and all(isinstance(value, (bool, int, float, str)) for value in can.values())
-    if driver not in DRIVERS or total < 0 or not plain:
+    about: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
+    name, driver, total, can = (about.get(key) for key in ("name", "driver", "total", "capabilities"))
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadReply(f"{host} describes a backend whose name is not of the form agreed.", host=host)
+    sized = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= LARGEST
+    if not isinstance(driver, str) or driver not in DRIVERS or not sized or not _plain(can or {}):
         raise BadReply(f"{host} describes its backend {name!r} in a form that is not agreed.", host=host)
-    return {"name": name, "driver": driver, "total": total, "capabilities": dict(can)}
+    return {"name": name, "driver": driver, "total": total, "capabilities": dict(can or {})}
 
 
-def _news(
-    conn: sa.Connection, host: str, found: Sequence[Record], variables: Mapping[str, Any]
-) -> list[tuple[Record | None, Record]]:
-    """What is to be written, as record and values. A backend that the host no longer has takes nothing new."""
+def _plain(can: Any) -> bool:
+    """Whether what a backend can is short texts, booleans and numbers by name."""
+    if not isinstance(can, Mapping) or len(can) > MOST:
+        return False
+    if not all(isinstance(key, str) and _ABILITY.fullmatch(key) for key in can):
+        return False
+    texts = [value for value in can.values() if isinstance(value, str)]
+    numbers = [value for value in can.values() if not isinstance(value, str)]
+    return all(len(text) <= LONGEST and text.isprintable() for text in texts) and all(
+        isinstance(number, (int, float)) and abs(number) <= _EXACT for number in numbers
+    )
+
+
+def _news(conn: sa.Connection, host: str, found: Sequence[Record], variables: Mapping[str, Any]) -> _News:
+    """What is to be written, as record and values. A backend that the host no longer has takes nothing new.
+
+    :raises BadReply: a backend is of another kind than the inventory or the record says.
+    """
     known = {row["name"]: row for row in records.listing(conn, tables.volume_backends, host=host)}
-    news: list[tuple[Record | None, Record]] = []
+    said = _entries(variables)
+    news: _News = []
     for each in found:
+        if said and each["name"] not in said:
+            continue  # what the inventory does not name takes no volumes
         row = known.pop(each["name"], None)
-        values = _lawful({**each, **settings(each["name"], variables), "state": "enabled"}, row)
+        driver = said.get(each["name"], {}).get("driver") or (row["driver"] if row else each["driver"])
+        if each["driver"] != driver:
+            text = f"{host} says that its backend {each['name']!r} is {each['driver']}; it is to be {driver}."
+            raise BadReply(f"{text} If it was made anew, write its driver into volume_backends.", host=host)
+        total = _capped(each["name"], each["total"], variables)
+        values = {**each, **settings(each["name"], variables), "state": "enabled", "total": total}
+        values = _lawful(values, row)
         if row is None or _differs(row, values):
             news.append((row, values))
     news += [(row, {"state": "disabled"}) for row in known.values() if row["state"] == "enabled"]
     return news
+
+
+def _entries(variables: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The inventory's ``volume_backends`` of a host, by name."""
+    listed = variables.get("volume_backends")
+    found = listed if isinstance(listed, Sequence) and not isinstance(listed, str) else []
+    return {str(each.get("name")): each for each in found if isinstance(each, Mapping)}
+
+
+def _capped(name: str, total: int, variables: Mapping[str, Any]) -> int:
+    """What counts of a backend: no more than the inventory's ``total``, where it has one.
+
+    :raises BadInput: that is no number.
+    """
+    given = _entries(variables).get(name, {}).get("total")
+    try:
+        most = LARGEST if given is None else int(given)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise BadInput(f"volume_backends, {name}: total (GiB) is a number: {exc}.") from exc
+    if most < 0:
+        raise BadInput(f"volume_backends, {name}: total {most} cannot be meant.")
+    return min(total, most)
 
 
 def settings(name: str, variables: Mapping[str, Any]) -> Record:
@@ -176,12 +251,10 @@ def settings(name: str, variables: Mapping[str, Any]) -> Record:
     :raises BadInput: a number is none, or cannot be meant.
     """
     zone = variables.get("agentless_zone")
-    listed = variables.get("volume_backends")
-    mine = [each for each in listed if each.get("name") == name] if isinstance(listed, Sequence) else []
-    about = mine[0] if mine else {}
+    about = _entries(variables).get(name, {})
     try:
         ratio, reserved = float(about.get("allocation_ratio", RATIO)), int(about.get("reserved", 0))
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, OverflowError) as exc:
         raise BadInput(f"volume_backends, {name}: allocation_ratio and reserved (GiB) are numbers: {exc}.") from exc
     if not 0 < ratio < LARGEST_RATIO or reserved < 0:
         raise BadInput(f"volume_backends, {name}: allocation_ratio {ratio} or reserved {reserved} cannot be meant.")
@@ -197,7 +270,7 @@ def _lawful(values: Record, row: Record | None) -> Record:
     return {**values, "total": max(values["total"], least)}
 
 
-def _save(conn: sa.Connection, host: str, news: Sequence[tuple[Record | None, Record]]) -> None:
+def _save(conn: sa.Connection, host: str, news: _News) -> None:
     for row, values in news:
         if row is None:
             records.insert(conn, tables.volume_backends, host=host, **values)

@@ -166,7 +166,6 @@ class Machine:
             ram=128,
             disks=(Disk(size=1, image=image),),
             seed=True,
-            vnc_listen=self.host.address,
         )
         return dataclasses.replace(plain, **more)
 

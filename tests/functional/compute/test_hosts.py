@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import hosts
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts, hosts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import Conductor, claims, projects, records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
@@ -172,9 +172,56 @@ def test_only_what_is_given_changes(desk: Desk) -> None:
 def test_a_machine_raises_no_limit(desk: Desk) -> None:
     """Whatever it says later, its operator's limit stays."""
     desk.host(limits={"vcpus": 4})
-    desk.machines.says["capacity"] = {"vcpus": 4096, "ram": 32768, "disk": 100}
+    desk.machines.says["capacity"] = {"vcpus": 4096, "ram": 17000, "disk": 100}
     host = desk.host().values["host"]
-    assert host["capacity"] == {"vcpus": 4, "ram": 32768, "disk": 100}
+    assert host["capacity"] == {"vcpus": 4, "ram": 17000, "disk": 100}
+
+
+JUMPS = [("vcpus", 9), ("vcpus", 8192), ("ram", 18023), ("ram", 1 << 28), ("disk", 221), ("disk", 1 << 24)]
+
+
+@pytest.mark.parametrize(("resource", "amount"), JUMPS)
+def test_a_machine_that_has_grown(desk: Desk, resource: str, amount: int) -> None:
+    """Nothing of it is recorded until its operator says so; then it counts up to what was said."""
+    desk.host()
+    desk.machines.says["capacity"][resource] = amount
+    desk.machines.says["hostname"] = "another"
+    with pytest.raises(ChangeRefused, match=f"{amount} {resource}.*limits.*{resource}: {amount}"):
+        desk.host(zone="west")
+    assert desk.shown()["capacity"] == SAYS["capacity"]
+    assert desk.shown()["hostname"] == "c1"
+    assert desk.host(limits={resource: amount - 1}).values["host"]["capacity"][resource] == amount - 1
+    desk.machines.says["capacity"][resource] = facts.MOST[resource]
+    assert desk.host().values["host"]["capacity"][resource] == amount - 1
+
+
+def test_a_machine_that_grows_a_little_each_time(desk: Desk) -> None:
+    """Measured is from what it said first, so that many small steps come no further than one."""
+    desk.host()
+    for ram in (17000, 18000):
+        desk.machines.says["capacity"]["ram"] = ram
+        assert desk.host().values["host"]["capacity"]["ram"] == ram
+    desk.machines.says["capacity"]["ram"] = 18100
+    with pytest.raises(ChangeRefused, match="at first 16384"):
+        desk.host()
+    desk.machines.says["capacity"]["ram"] = 100
+    assert desk.host().values["host"]["capacity"]["ram"] == 100
+    desk.machines.says["capacity"]["ram"] = 16384
+    assert desk.host().values["host"]["first_capacity"] == SAYS["capacity"]
+
+
+def test_a_machine_recorded_by_an_earlier_release(desk: Desk) -> None:
+    """It is held to what is on record of it."""
+    desk.host()
+    with desk.conductor.transaction() as conn:
+        row = records.get(conn, cell.hosts, "c1")
+        before = {key: value for key, value in row["facts"].items() if key != "first_capacity"}
+        records.update(conn, cell.hosts, row["id"], facts=before)
+    desk.machines.says["capacity"]["vcpus"] = 8192
+    with pytest.raises(ChangeRefused, match="at first 8"):
+        desk.host()
+    desk.machines.says["capacity"]["vcpus"] = 8
+    assert desk.host().values["host"]["first_capacity"] == SAYS["capacity"]
 
 
 def test_another_machine_under_the_name(desk: Desk) -> None:
@@ -215,6 +262,7 @@ def test_planned(desk: Desk) -> None:
     assert desk.machines.asked == 0
     host = desk.host(name="c1").values["host"]
     assert (host["planned"], host["capacity"]["vcpus"], host["identity"]) == (False, 8, SAYS["identity"])
+    assert host["first_capacity"] == SAYS["capacity"], "what was planned was not the machine's word"
     with pytest.raises(ChangeRefused):
         desk.host(name="c1", resources=PAPER)
 

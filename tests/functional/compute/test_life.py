@@ -29,8 +29,6 @@ def test_from_spawn_to_destroy(machine: Machine) -> None:
     modes = machine.shell(f"stat -c '%a %U %n' {STATE}/instances/{spec.id}/* | sed 's|/.*/||'").splitlines()
     assert sorted(modes)[:3] == ["600 libvirt-qemu disk.qcow2", "600 libvirt-qemu seed.iso", "600 root console.log"]
     assert machine.shell(f"stat -c '%a %U' {STATE}/images/{machine.digest}").strip() == "444 root"
-    listening = machine.shell("ss -Hltn | awk '{print $4}' | grep ':59'").split()
-    assert listening == [f"{machine.host.address}:5900"]
     assert "hello" in machine.talk(spec.id, "echo hello")
 
     seen = machine.run([{"op": "inspect"}])[0]["instances"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -98,12 +99,95 @@ def test_runs_at_once_make_one_authority_which_is_renewed(tmp_path: Path) -> Non
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
     # One that does not outlive what it signs is certified again, under its own key.
     short = authority(kept)
-    short[0]["vars"]["ca_certificate_days"] = 7301
+    short[0]["vars"]["ca_certificate_days"] = 1096
     assert changed(begin(tmp_path / "check", short, "--check")) == 1
     assert changed(begin(tmp_path / "renewed", short)) == 1
     assert (kept / "ca.key").read_bytes() == before["ca.key"]
     assert (kept / "ca.pem").read_bytes() != before["ca.pem"]
     assert sorted(path.name for path in kept.iterdir()) == ["ca.key", "ca.pem"]
+
+
+def leaf(kept: Path, place: Path, *names: str) -> bool:
+    """Whether who trusts the authority believes a certificate for these names that is signed with its key."""
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", place / "leaf.key")
+    openssl("req", "-new", "-key", place / "leaf.key", "-subj", "/CN=x", "-out", place / "leaf.csr")
+    (place / "leaf.cnf").write_text(f"subjectAltName = {', '.join(names)}\nextendedKeyUsage = serverAuth\n")
+    signed = ["-req", "-in", place / "leaf.csr", "-CA", kept / "ca.pem", "-CAkey", kept / "ca.key", "-set_serial", "7"]
+    openssl("x509", *signed, "-extfile", place / "leaf.cnf", "-out", place / "leaf.pem")
+    judge = ["openssl", "verify", "-no-CAfile", "-no-CApath", "-trusted", kept / "ca.pem", place / "leaf.pem"]
+    return subprocess.run(judge, check=False, capture_output=True).returncode == 0
+
+
+SITE = [
+    {"name": "img1", "groups": "cloud_image", "ansible_host": "10.0.0.9", "image_store_tls_names": ["store.example"]},
+    {"name": "net1", "groups": "cloud_network", "ansible_host": "fd00::9", "agentless_address": "{{ 'a b\nc' }}"},
+    {"name": "else1", "groups": "others", "ansible_host": "10.0.0.10"},
+]
+NAMES = [
+    # what stands in the certificate, whether the authority may vouch for it
+    (["DNS:img1", "IP:10.0.0.9"], True),
+    (["DNS:net1", "IP:fd00::9"], True),
+    (["DNS:store.example", "DNS:a.store.example"], True),
+    (["DNS:google.com"], False),
+    (["DNS:img1", "DNS:google.com"], False),
+    (["DNS:else1"], False),
+    (["IP:10.0.0.10"], False),
+    (["IP:fd00::a"], False),
+    (["email:root@example.org"], False),
+]
+
+
+def test_the_authority_vouches_for_hosts_of_the_inventory_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "ca"
+    site = [{"ansible.builtin.add_host": host, "changed_when": False} for host in SITE]
+    changed(begin(tmp_path / "first", [*site, *authority(kept)]))
+    said = openssl("x509", "-in", kept / "ca.pem", "-noout", "-text")
+    assert "Name Constraints: critical" in said
+    assert [leaf(kept, tmp_path, *names) for names, _may in NAMES] == [may for _names, may in NAMES]
+    ends = ["openssl", "x509", "-in", kept / "ca.pem", "-noout", "-checkend", str(1097 * 86400)]
+    assert subprocess.run(ends, check=False, capture_output=True).returncode == 1
+    ssl.create_default_context(cafile=str(kept / "ca.pem"))
+    assert changed(begin(tmp_path / "again", [*site, *authority(kept)])) == 0
+    # A host more: the same key is certified again, and what was signed before is still believed.
+    key = (kept / "ca.key").read_bytes()
+    more = [{"ansible.builtin.add_host": {**SITE[2], "groups": "cloud_image"}, "changed_when": False}, *site[:2]]
+    assert changed(begin(tmp_path / "more", [*more, *authority(kept)], "--check")) == 1
+    assert changed(begin(tmp_path / "more", [*more, *authority(kept)])) == 1
+    assert (kept / "ca.key").read_bytes() == key
+    assert leaf(kept, tmp_path, "DNS:else1", "IP:10.0.0.10")
+
+
+def test_an_authority_without_addresses_vouches_for_none(tmp_path: Path) -> None:
+    kept = tmp_path / "ca"
+    tasks = authority(kept)
+    tasks[0]["vars"]["ca_permitted_names"] = ["img1"]
+    changed(begin(tmp_path / "first", tasks))
+    assert leaf(kept, tmp_path, "DNS:img1")
+    assert not leaf(kept, tmp_path, "IP:10.0.0.9")
+    assert not leaf(kept, tmp_path, "IP:fd00::9")
+
+
+def test_an_authority_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
+    kept = tmp_path / "ca"
+    kept.mkdir(mode=0o700)
+    made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=agentless.cloud site CA of ours"]
+    openssl("req", *made, "-keyout", kept / "ca.key", "-out", kept / "ca.pem")
+    (kept / "ca.key").chmod(0o600)
+    before = (kept / "ca.pem").read_bytes()
+    assert changed(begin(tmp_path / "first", authority(kept))) == 0
+    assert (kept / "ca.pem").read_bytes() == before
+
+
+def test_an_authority_of_an_earlier_release_is_certified_again(tmp_path: Path) -> None:
+    kept = tmp_path / "ca"
+    kept.mkdir(mode=0o700)
+    made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "7300", "-subj", "/CN=agentless.cloud site CA"]
+    openssl("req", *made, "-keyout", kept / "ca.key", "-out", kept / "ca.pem")
+    (kept / "ca.key").chmod(0o600)
+    key = (kept / "ca.key").read_bytes()
+    assert changed(begin(tmp_path / "first", authority(kept))) == 1
+    assert (kept / "ca.key").read_bytes() == key
+    assert "Name Constraints" in openssl("x509", "-in", kept / "ca.pem", "-noout", "-text")
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])

@@ -191,6 +191,16 @@ ON_COMPUTE: dict[str, tuple[Book, replies.Compute, list[tuple[str, str, str]]]] 
         replace(COMPUTE, guests={VM: replace(GUEST, state="shutdown")}),
         [("different", "domain", VM)],
     ),
+    "one whose screen anybody sees": (
+        BOOK,
+        replace(COMPUTE, guests={VM: replace(GUEST, shown=True)}),
+        [("different", "screen", VM)],
+    ),
+    "one whose screen will be gone at its next start": (
+        replace(BOOK, instances=[{**BOOK.instances[0], "status": "SHUTOFF"}]),
+        replace(COMPUTE, guests={VM: replace(GUEST, state="shutdown", shown=True)}),
+        [],
+    ),
     "one that is being built": (
         replace(BOOK, instances=[{**BOOK.instances[0], "status": "BUILD"}]),
         replace(COMPUTE, guests={VM: replace(GUEST, state="shutdown", serials=frozenset())}),
@@ -302,6 +312,9 @@ LIES: dict[str, tuple[str, Any]] = {
 
 def test_what_hosts_say_is_read() -> None:
     assert replies.compute("k1", SAID["compute"]).guests[VM].serials == {VOLUME}
+    assert replies.compute("k1", SAID["compute"]).guests[VM].shown is False
+    shown = {"instances": {VM: {**SAID["compute"]["instances"][VM], "screens": ["vnc"]}}, "secrets": []}
+    assert replies.compute("k1", shown).guests[VM].shown is True
     assert replies.storage("s1", SAID["storage"]).backends == {"lvm1": STORED}
 
 

@@ -40,7 +40,6 @@ PLAIN = DomainSpec(
     disks=(Disk(size=10, image=IMAGE),),
     nics=(Nic("fa:16:3e:00:00:01", PORTS[0], "internal", 1442),),
     seed=True,
-    vnc_listen="192.0.2.21",
 )
 RATES = {
     f"{which}_{unit}_sec{burst}": number
@@ -217,18 +216,14 @@ def test_text_that_xml_cannot_carry_is_refused(text: str) -> None:
         hardware.domain_xml(dataclasses.replace(PLAIN, name=text))
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.1", "any", "192.0.2.1/24"])
-def test_vnc_listens_on_one_address(address: str) -> None:
-    """Never on all of them, and on nothing that is not an address."""
-    with pytest.raises(BadInput):
-        hardware.domain_xml(dataclasses.replace(PLAIN, vnc_listen=address))
-
-
-def test_vnc_has_no_websocket() -> None:
-    """The proxy is the only way in."""
-    graphics = etree.fromstring(hardware.domain_xml(PLAIN)).find("devices/graphics")
-    assert graphics.get("websocket") is None
-    assert graphics.get("listen") == graphics.find("listen").get("address") == "192.0.2.21"
+@pytest.mark.parametrize("name", SPECS)
+def test_nothing_listens(name: str) -> None:
+    """No screen is shown on any address, and no serial port or channel is a socket of the network."""
+    tree = etree.fromstring(hardware.domain_xml(SPECS[name]))
+    assert tree.findall("devices/graphics") == []
+    kinds = {one.get("type") for kind in ("serial", "console", "channel") for one in tree.iterfind(f"devices/{kind}")}
+    assert kinds <= {"pty", "unix"}
+    assert tree.find(".//listen") is None
 
 
 def test_formats_are_explicit_down_the_chain() -> None:

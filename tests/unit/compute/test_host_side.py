@@ -10,6 +10,7 @@ import ast
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -162,3 +163,37 @@ def test_taps_of_ports() -> None:
         "</interface><interface><target dev='other'/></interface></devices></domain>"
     )
     assert ports.taps(text, ["p1", "p2"]) == {"p1": "tapx"}
+
+
+CONF = '#group = "root"\nuser = "x"\n'
+# qemu.conf (None: no libvirt), groups of the system, the directory's mode and group
+ENTERED: dict[str, tuple[str | None, dict[str, int], tuple[int, int]]] = {
+    "Debian": (CONF, {"libvirt-qemu": 64055}, (0o710, 64055)),
+    "Red Hat": (CONF, {"qemu": 107}, (0o710, 107)),
+    "as qemu.conf says": (f'{CONF}group = "guests"\n', {"libvirt-qemu": 64055, "guests": 77}, (0o710, 77)),
+    "as qemu.conf says, by number": (f'{CONF} group="+78"\n', {"qemu": 107}, (0o710, 78)),
+    "nobody knows": (CONF, {}, (0o711, 0)),
+    "no libvirt": (None, {}, (0o700, 0)),
+}
+
+
+@pytest.mark.parametrize("case", ENTERED)
+def test_who_enters_the_cache_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """QEMU and root, also where an earlier release has let everybody through; asked again nothing is done."""
+    conf, known, (mode, group) = ENTERED[case]
+    if conf is not None:
+        (tmp_path / "libvirt").mkdir()
+        (tmp_path / "libvirt" / "qemu.conf").write_text(conf)
+    given: list[int] = []
+    monkeypatch.setattr(files, "QEMU_CONF", str(tmp_path / "libvirt" / "qemu.conf"))
+    monkeypatch.setattr(files.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(files.os, "chown", lambda _path, _user, to: given.append(to))
+    monkeypatch.setattr(files.grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=known[name]))
+    path = tmp_path / "images"
+    path.mkdir(mode=0o755)
+    path.chmod(0o755)
+    files.entered_by_qemu(str(path))
+    assert (path.stat().st_mode & 0o777, given) == (mode, [group])
+    made = tmp_path / "state" / "images"
+    files.entered_by_qemu(str(made))
+    assert made.stat().st_mode & 0o007 == mode & 0o007

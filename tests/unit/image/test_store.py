@@ -49,6 +49,8 @@ def test_offered_stored_verified_removed(ctx: Context) -> None:
     op = operation("offer")
     assert store.offer(ctx, op) == {"present": False}
     assert (root(ctx) / "incoming").stat().st_mode & 0o777 == 0o700
+    for place in (root(ctx), root(ctx) / "sha256"):
+        assert place.stat().st_mode & 0o007 == 0, "no local user reads an image by its digest"
     path = arrived(ctx)
     assert store.store(ctx, {**op, "path": str(path)})["changed"]
     assert files(ctx) == [CHECKSUM.replace(":", "/")]

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agentless.cloud.plugins.module_utils.network import values
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import orders
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import central, ports, rules, subnets
 
@@ -156,6 +158,41 @@ def test_operations_carry_what_the_backend_needs() -> None:
         "secgroups": ["a", "b"],
     }
     assert ports.port_operation({**record, "port_security_enabled": False}, [], ["a"], None)["secgroups"] == []
+
+
+A, B = "5f0e3f4e-2a52-4a4c-9b5b-5a7a9e9d8c11", "6f0d7c1e-52b0-4c8e-9d6b-0c6f2f9b7a10"
+
+NAMES = [
+    # the guest's project, the network's, the guest's host name, what answers
+    (A, A, "web", "web"),
+    (B, A, "web", f"web.{B}"),
+    (A, B, "web", f"web.{A}"),
+    (B, A, "w" * 63, f"{'w' * 63}.{B}"),
+]
+
+
+@pytest.mark.parametrize(("guest", "owner", "name", "answers"), NAMES)
+def test_a_plain_name_is_of_the_networks_project(guest: str, owner: str, name: str, answers: str) -> None:
+    """And what the others have instead is a name that DNS can carry."""
+    made = ports.dns_name({"project_id": guest}, {"project_id": owner}, name)
+    assert made == answers == values.hostname(made)
+
+
+def test_guests_of_two_projects_share_no_name() -> None:
+    """What the network backend is told of two guests called alike, on a network of one of their projects."""
+    names = []
+    for project in (A, B):
+        record = dict.fromkeys(("id", "generation", "network_id", "mac_address", "allowed_address_pairs"))
+        record |= {"project_id": project, "port_security_enabled": True}
+        port = orders.Port(record, (), {"id": "n", "project_id": A}, {}, ())
+        guest = orders.Guest({"id": project, "name": "Web"}, None, (port,))
+        names += [operation["hostname"] for operation in orders.port_operations([guest])]
+    assert names == ["web", f"web.{B}"]
+
+
+def test_no_instance_has_the_name_of_another_projects() -> None:
+    """The part of the project cannot be written into the name of an instance."""
+    assert "." not in orders.hostname(f"web.{B}")
 
 
 def test_the_network_host_is_the_first_of_its_group() -> None:

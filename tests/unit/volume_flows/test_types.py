@@ -113,6 +113,28 @@ def test_what_a_host_says() -> None:
         {"backends": [{**BACKEND, "total": -1}]},
         {"backends": [{**BACKEND, "capabilities": {"a": {}}}]},
         {"backends": [{**BACKEND, "capabilities": [1]}]},
+        {"backends": [BACKEND, BACKEND]},
+        {"backends": [{**BACKEND, "name": f"a{n}"} for n in range(65)]},
+        *({"backends": [{**BACKEND, "name": name}]} for name in ("", "A", "a" * 32, "a b", "../x", "{{ x }}", 5, None)),
+        *({"backends": [{**BACKEND, "driver": driver}]} for driver in (None, ["lvm"], {"a": 1})),
+        *(
+            {"backends": [{**BACKEND, "total": total}]}
+            for total in (float("inf"), float("nan"), 10**30, 2**62, (1 << 30) + 1, True, "5", 5.5, None, [5])
+        ),
+        *(
+            {"backends": [{**BACKEND, "capabilities": can}]}
+            for can in (
+                {"a": float("inf")},
+                {"a": float("nan")},
+                {"a": 10**30},
+                {"a": "x" * 256},
+                {"a": "\x1b[2J"},
+                {"a": None},
+                {"a" * 65: True},
+                {"a\n": True},
+                {f"a{n}": True for n in range(65)},
+            )
+        ),
     ],
 )
 def test_what_no_host_may_say(reply: dict[str, Any]) -> None:

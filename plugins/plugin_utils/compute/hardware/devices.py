@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import string
 from xml.etree import ElementTree
 
@@ -186,26 +185,11 @@ def serial(spec: DomainSpec) -> list[Element]:
     ]
 
 
-def display(spec: DomainSpec, made: Options) -> list[Element]:
-    """VNC on one address, and the graphics card it shows."""
-    model = made.video or ("virtio" if spec.vnc_listen else "none")
+def display(made: Options) -> list[Element]:
+    """The graphics card. Nothing shows its screen: VNC has no authentication worth the name."""
+    model = made.video or "virtio"
     heads = (None, None) if model == "none" else (1, "yes")
-    found = [node("video", node("model", type=model, heads=heads[0], primary=heads[1]))]
-    if not spec.vnc_listen or model == "none":
-        return found
-    address = _management_address(spec.vnc_listen)
-    listen = node("listen", type="address", address=address)
-    return [node("graphics", listen, type="vnc", port=-1, autoport="yes", listen=address), *found]
-
-
-def _management_address(text: str) -> str:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise BadInput(f"VNC listens on an address, not on {text!r}.") from None
-    if address.is_unspecified or address.is_multicast:
-        raise BadInput(f"VNC listens on one address of the management network, not on {text}.")
-    return str(address)
+    return [node("video", node("model", type=model, heads=heads[0], primary=heads[1]))]
 
 
 def inputs(made: Options) -> list[Element]:

@@ -56,7 +56,7 @@ def domain_xml(spec: DomainSpec) -> str:
                 *[_interface(spec, made, nic) for nic in spec.nics],
                 *devices.serial(spec),
                 *devices.inputs(made),
-                *devices.display(spec, made),
+                *devices.display(made),
                 *devices.extras(made),
             ),
             type=spec.virt_type,

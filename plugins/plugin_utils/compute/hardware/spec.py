@@ -115,7 +115,6 @@ class DomainSpec:
     :param virt_type: ``kvm`` or ``qemu``.
     :param cpu_mode: ``host-model`` or ``host-passthrough``; under plain emulation it is always ``maximum``.
     :param seed: whether a config drive is attached.
-    :param vnc_listen: address of the management network, or None for no VNC.
     :param labels: further facts for the metadata, such as ``flavor``; names must be XML names.
     """
 
@@ -132,7 +131,6 @@ class DomainSpec:
     nics: tuple[Nic, ...] = ()
     seed: bool = False
     console_log: bool = True
-    vnc_listen: str | None = None
     image_properties: Mapping[str, Any] = field(default_factory=dict)
     extra_specs: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
