@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
+from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import capacity
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts as host_facts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.facts import Facts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import cells, hosts, records
@@ -18,7 +19,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.clock im
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cloud
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, ChangeRefused, HostMismatch, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import ChangeRefused, HostMismatch, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Outcome, Request, answer
 from ansible_collections.agentless.cloud.plugins.plugin_utils.names import label
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
@@ -26,14 +27,11 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 Record = dict[str, Any]
 
 BACKEND = "compute_backend"
-RATIOS = {"cpu": 4.0, "ram": 1.0, "disk": 1.0}  # as Nova begins
-RESERVED = {"vcpus": 0, "ram": 512, "disk": 0}  # for the host itself, unless the operator says otherwise
 PAPER: Record = {
     "cpu": {"arch": "x86_64", "model": None, "vendor": None, "features": []},
     "numa": [],
     "pci_devices": [],
 }
-NAMED = {"cpu": "vcpus", "ram": "ram", "disk": "disk"}  # a ratio's resource
 _FROM_HOST = ("identity", "address", "virt_types", "cpu", "numa", "pci_devices")
 _ABOUT = ("hostname", "datapath", "initiator", "connections", "versions")
 _PLAIN = ("id", "name", "state", "reason", "zone", *_FROM_HOST, "planned", "trusted", "seen_at")
@@ -109,7 +107,9 @@ def _shown(row: Mapping[str, Any], state: Mapping[str, Any], cell: str) -> Recor
         "capacity": {name: held.get("total", 0) for name, held in stock.items()},
         "reserved": {name: held.get("reserved", 0) for name, held in stock.items()},
         "used": {**{name: held.get("used", 0) for name, held in stock.items()}, "instances": state["instance_count"]},
-        "allocation_ratios": {ratio: stock[name].get("allocation_ratio", 1.0) for ratio, name in NAMED.items()},
+        "allocation_ratios": {
+            ratio: stock[name].get("allocation_ratio", 1.0) for ratio, name in capacity.NAMED.items()
+        },
         "limits": about.get("limits") or {},
         "first_capacity": about.get("first_capacity") or {},
         "hostname": about.get("hostname"),
@@ -142,22 +142,22 @@ def _discovered(request: Request, name: str, found: Record | None) -> Facts | No
 def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Facts | None) -> Plan:
     found = _described(conn, name)
     cell = _cell(conn, args, found)
-    limits = {**(found["limits"] if found else {}), **_given(args, "limits")}
+    limits = {**(found["limits"] if found else {}), **capacity.given(args, "limits")}
     aggregates = None
     if args.get("aggregates") is not None:
         aggregates = {str(key): dict(value or {}) for key, value in args["aggregates"].items()}
-    first = _first(found, said)
+    first = capacity.first(found, said)
     if said is not None:
-        _refuse_jump(name, said, first, limits)
+        capacity.refuse_jump(name, said, first, limits)
     values = _columns(args, cell, found, said, limits)
     values["facts"]["first_capacity"] = first
-    stock = _stock(args, found, said, limits)
+    held = capacity.held(args, found, said, limits)
     wanted = {
         **{key: value for key, value in values.items() if key not in ("seen_at", "facts")},
         **values["facts"],
         "cell": cell["name"],
         "aggregates": aggregates,
-        **stock,
+        **held,
     }
     if found is None:
         changes = created({"name": name, **host_facts.flat(wanted)})
@@ -170,7 +170,7 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
         if args["state"] == "enabled" and found["reason"] and not args.get("reason"):
             values = {**values, "reason": None}
             changes.append(Change("reason", found["reason"], None))
-    return Plan(found, cell, values, _inventories(stock), aggregates, changes)
+    return Plan(found, cell, values, capacity.inventories(held), aggregates, changes)
 
 
 def _cell(conn: sa.Connection, args: Mapping[str, Any], found: Record | None) -> Record:
@@ -206,75 +206,6 @@ def _columns(
     return values
 
 
-def _first(found: Record | None, said: Facts | None) -> dict[str, int]:
-    """What the machine had when it was first asked, which it is held to for ever; empty for one on paper.
-
-    Not what it had last: a lie that grows a little with each run would come as far.
-    """
-    if found is not None and not found["planned"]:
-        return dict(found["first_capacity"] or found["capacity"])
-    return dict(said.capacity) if said is not None else {}
-
-
-def _refuse_jump(name: str, said: Facts, first: Mapping[str, int], limits: Mapping[str, int]) -> None:
-    """A machine says how much of it counts only once; what is more, its operator says with a limit.
-
-    :raises ChangeRefused: it has much more than at first, of something that has no limit.
-    """
-    jumped = [resource for resource in host_facts.jumps(said.capacity, first) if resource not in limits]
-    if jumped:
-        now_had = ", ".join(f"{said.capacity[one]} {one} (at first {first[one]})" for one in jumped)
-        wanted = ", ".join(f"{one}: {said.capacity[one]}" for one in jumped)
-        raise ChangeRefused(
-            f"{name} says that it has {now_had}. A machine does not raise by itself what counts of it, so nothing was "
-            f"recorded. If it has grown, say so with limits (cell_limits in the inventory): {{{wanted}}}.",
-            host=name,
-            resources=jumped,
-        )
-
-
-def _stock(args: Mapping[str, Any], found: Record | None, said: Facts | None, limits: Mapping[str, int]) -> Record:
-    """Capacity, reserve and ratios. A machine can only lower what its operator allows, never raise it."""
-    if args.get("resources") is not None:
-        capacity = dict(args["resources"])
-    elif said is not None:
-        capacity = dict(said.capacity)
-    elif found is not None:
-        capacity = dict(found["capacity"])
-    else:
-        raise BadInput("A host that does not answer needs resources, to be planned with.")
-    capacity = {name: min(total, limits.get(name, total)) for name, total in capacity.items()}
-    usual = RESERVED if said is not None else dict.fromkeys(RESERVED, 0)
-    reserved = {**(found["reserved"] if found else usual), **_given(args, "reserved")}
-    ratios = {**(found["allocation_ratios"] if found else RATIOS), **_given(args, "allocation_ratios")}
-    for name, total in capacity.items():
-        if reserved[name] > total and name in _given(args, "reserved"):
-            raise BadInput(f"{reserved[name]} {name} cannot be reserved of {total}.")
-        reserved[name] = min(reserved[name], total)
-    for name, value in {**limits, **capacity, **reserved}.items():
-        if value < 0:
-            raise BadInput(f"{value} is no amount of {name}.")
-    for name, ratio in ratios.items():
-        if ratio <= 0:
-            raise BadInput(f"The allocation ratio of {name} is {ratio:g}; it must be above 0.")
-    return {"capacity": capacity, "reserved": reserved, "allocation_ratios": ratios}
-
-
-def _inventories(stock: Mapping[str, Mapping[str, Any]]) -> dict[str, Record]:
-    return {
-        hosts.CLASSES[name]: {
-            "total": stock["capacity"][name],
-            "reserved": stock["reserved"][name],
-            "allocation_ratio": float(stock["allocation_ratios"][ratio]),
-        }
-        for ratio, name in NAMED.items()
-    }
-
-
-def _given(args: Mapping[str, Any], option: str) -> Record:
-    return {key: value for key, value in (args.get(option) or {}).items() if value is not None}
-
-
 def _write(conn: sa.Connection, plan: Plan, name: str) -> None:
     """The record of the host, and that of the machine behind its name.
 
@@ -295,7 +226,7 @@ def _predicted(plan: Plan, name: str) -> Record:
         "capacity": {name: plan.inventories[hosts.CLASSES[name]]["total"] for name in host_facts.RESOURCES},
         "reserved": {name: plan.inventories[hosts.CLASSES[name]]["reserved"] for name in host_facts.RESOURCES},
         "allocation_ratios": {
-            ratio: plan.inventories[hosts.CLASSES[name]]["allocation_ratio"] for ratio, name in NAMED.items()
+            ratio: plan.inventories[hosts.CLASSES[name]]["allocation_ratio"] for ratio, name in capacity.NAMED.items()
         },
     }
     aggregates = before["aggregates"] if plan.aggregates is None else plan.aggregates
