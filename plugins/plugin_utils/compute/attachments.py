@@ -23,6 +23,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import reac
 Record = dict[str, Any]
 Source = Mapping[str, Any]  # what an export replied
 
+UNFENCED = frozenset({"gluster"})  # drivers whose clients go on with a file that is open
 ATTACHING, ATTACHED, DETACHING = "attaching", "attached", "detaching"
 
 
@@ -65,9 +66,8 @@ class Attachment:
 
     @property
     def fenced(self) -> bool:
-        """Whether its storage host can shut out a compute host that still has it open."""
-        can = (self.volume.backend or {}).get("capabilities") or {}
-        return can.get("protocol", "iscsi") not in ("gluster", "file")
+        """Whether its storage host can shut out a compute host that still has it open; by the driver on record."""
+        return (self.volume.backend or {}).get("driver") not in UNFENCED
 
     @property
     def others(self) -> list[Record]:
