@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import fan_out, rpc
+from ansible_collections.agentless.cloud.plugins.plugin_utils import ahead, bounds, errors, fan_out, rpc
 
 Work = Callable[[float], None]
 
@@ -87,6 +88,69 @@ def test_each_call_has_its_own_time_within_that_of_all(silent: Work) -> None:
     assert members[0].given_up
     assert got[0] == pytest.approx(900, abs=5)
     assert seconds < 6, "who is silent for his own time is not waited for as long as the slowest may take"
+
+
+class Bus(rpc.Rpc):
+    """A bus whose host ``k1`` says nothing, and that keeps which time each call was given."""
+
+    def __init__(self, silent: Work) -> None:
+        self.silent, self.given = silent, list[float]()
+        self._identities = SimpleNamespace(recorded=lambda _hosts: {}, remember=lambda *_words: None)
+
+    def _prepared(self, call: rpc.Call, identity: str | None, reply: rpc.Reply) -> Work | None:
+        def work(seconds: float) -> None:
+            self.given.append(round(seconds))
+            reply.identity = "me"
+            if call.host == "k1":
+                self.silent(seconds)
+
+        return work
+
+
+def test_a_round_of_calls_has_one_deadline(silent: Work) -> None:
+    bus = Bus(silent)
+    calls = [rpc.Call("k1", "compute_backend", [{"op": "discover"}], timeout=1)] * 10
+    start = time.monotonic()
+    replies = bus.map([*calls, rpc.Call("k2", "compute_backend", [{"op": "discover"}], timeout=1)])
+    assert [reply.error and reply.error.error for reply in replies] == ["Timeout"] * 10 + [None]
+    assert time.monotonic() - start < 5
+
+
+def test_a_silent_stranger_does_not_hold_up_the_others_for_the_time_of_the_call(
+    silent: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "INTRODUCTION", 1)
+    bus = Bus(silent)
+    start = time.monotonic()
+    replies = bus.map([rpc.Call(host, "compute_backend", [{"op": "spawn"}], timeout=900) for host in ("k1", "k2")])
+    assert [reply.error and reply.error.error for reply in replies] == ["Timeout", None]
+    assert sorted(bus.given) == [1, 1, 900]
+    assert time.monotonic() - start < 5
+
+
+def test_a_connection_that_opens_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over, limits = threading.Event(), list[float | None]()
+
+    class Connection:
+        transport = "ssh"
+
+        def get_option(self, _name: str) -> str:
+            return "-o ControlPersist=60s"
+
+        def exec_command(self, _command: str, **_options: object) -> None:
+            limits.append(bounds.seconds_left())
+            over.wait(60)
+            raise errors.Timeout("ended")
+
+    normal = SimpleNamespace(_connection=Connection())
+    opening = ahead._Host(normal, "k1")  # type: ignore[arg-type]
+    start = time.monotonic()
+    with bounds.Bound("k1", "x", size=1, seconds=1).held():
+        assert opening.ready() is normal  # the call itself then finds that its time is up
+    assert time.monotonic() - start < 5
+    over.set()
+    assert opening.ready() is normal
+    assert limits == [pytest.approx(ahead.OPENING, abs=2)]
 
 
 @pytest.mark.parametrize(
