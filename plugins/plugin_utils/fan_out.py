@@ -29,7 +29,6 @@ class Member:
     def __init__(self, work: Callable[[float], None], timeout: float) -> None:
         self.work, self.timeout = work, timeout
         self.began: float | None = None
-        self.given_up = False
         self.thread: threading.Thread | None = None
 
 
@@ -63,9 +62,7 @@ class Crowd:
             if left <= 0:
                 break
             member.thread.join(min(left, 1.0))  # the deadline is nearer once the call has begun
-        with self._changed:
-            member.given_up = member.thread is None or member.thread.is_alive()
-            return member.began is not None and not member.given_up
+        return member.began is not None and not (member.thread and member.thread.is_alive())
 
     def _deadline(self, member: Member) -> float:
         return self.until if member.began is None else min(self.until, member.began + member.timeout)
@@ -85,7 +82,7 @@ class Crowd:
         with self._changed:
             while True:
                 now = time.monotonic()
-                if member.given_up or now >= self.until:
+                if now >= self.until:
                     return False
                 busy = [each.began for each in self._alive if each.began is not None and now - each.began < PATIENCE]
                 if len(busy) < AT_ONCE and len(self._alive) < ALIVE:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import threading
@@ -178,10 +179,14 @@ def test_a_file_that_is_another(
     assert local.stat().st_size <= size
 
 
-def test_a_transfer_that_is_tried_again_begins_at_the_beginning(connect: Callable[[str], Any], tmp_path: Path) -> None:
-    connection = connect(f"printf abc; [ $(wc -l <{tmp_path}/log) = 1 ] && exit 255; exit 0")
+@pytest.mark.parametrize(("first", "came"), [("abcdef", False), ("xyz", True), ("x", True)])
+def test_a_transfer_that_is_tried_again_begins_at_the_beginning(
+    connect: Callable[[str], Any], tmp_path: Path, first: str, came: bool
+) -> None:
+    connection = connect(f"[ $(wc -l <{tmp_path}/log) = 1 ] && printf {first} && exit 255; printf abc")
     connection.set_option("reconnection_retries", 1)
-    transfers.fetch(normal(connection), "k1", "/x", str(tmp_path / "local"), size=3)
+    with contextlib.nullcontext() if came else pytest.raises(CloudError, match="6 bytes, and sent 3"):
+        transfers.fetch(normal(connection), "k1", "/x", str(tmp_path / "local"), size=3 if came else 6)
     assert (tmp_path / "local").read_bytes() == b"abc"
 
 
