@@ -40,12 +40,14 @@ class Crowd:
 
     def __init__(self, timeouts: Sequence[float]) -> None:
         rounds = max(0, len(timeouts) - 1) // AT_ONCE
-        self.until = time.monotonic() + max(timeouts, default=0) + rounds * PATIENCE
+        self._seconds = max(timeouts, default=0) + rounds * PATIENCE
+        self.until = time.monotonic() + self._seconds
         self._alive: list[Member] = []
         self._changed = threading.Condition()
 
     def start(self, work: Callable[[float], None], timeout: float) -> Member:
         """Begin a call, as soon as it is its turn, and return at once."""
+        self.until = time.monotonic() + self._seconds  # what the controller did to prepare the call does not count
         member = Member(work, timeout)
         context = contextvars.copy_context()
         member.thread = threading.Thread(target=context.run, args=(self._run, member), daemon=True)

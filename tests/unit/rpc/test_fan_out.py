@@ -93,6 +93,14 @@ def test_each_call_has_its_own_time_within_that_of_all(silent: Work) -> None:
     assert seconds < 6, "who is silent for his own time is not waited for as long as the slowest may take"
 
 
+def test_what_the_controller_prepares_takes_no_time_of_the_calls() -> None:
+    crowd, got = fan_out.Crowd([2, 2]), list[float]()
+    for _each in range(2):
+        time.sleep(0.7)
+        assert crowd.wait(crowd.start(got.append, 2))
+    assert got == [pytest.approx(2, abs=0.5)] * 2
+
+
 class Bus(rpc.Rpc):
     """A bus whose host ``k1`` says nothing, and that keeps which time each call was given."""
 
