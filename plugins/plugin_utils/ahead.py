@@ -21,9 +21,11 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import bounds
 from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
 
+OPENING = 60  # seconds; ssh itself gives up connecting sooner
 MOST = 32  # hosts got ready at once; more would only queue on the controller's cores
 
 
@@ -41,7 +43,7 @@ class Ahead:
             if (host, module) in self._waiting:
                 continue
             try:
-                waiting = self._waiting[host, module] = _Host(self._connections.to(host))
+                waiting = self._waiting[host, module] = _Host(self._connections.to(host), host)
             except CloudError:
                 continue  # the call itself will meet it, and tells it with its own words
             if packed and module not in self._packed:
@@ -58,14 +60,14 @@ class Ahead:
         if module in self._packed:
             return waiting.ready if waiting else lambda: normal
         self._packed.add(module)
-        waiting = waiting or _Host(normal)  # the connection opens beside the packing
+        waiting = waiting or _Host(normal, host)  # the connection opens beside the packing
         _pack(normal, module, self._connections.variables(host))
         return waiting.ready
 
 
 class _Host:
-    def __init__(self, normal: ActionBase) -> None:
-        self.normal = normal
+    def __init__(self, normal: ActionBase, name: str) -> None:
+        self.normal, self._name = normal, name
         self._failure: AnsibleConnectionFailure | None = None
         self._threads: list[threading.Thread] = []
         if _shared(normal._connection):
@@ -79,23 +81,25 @@ class _Host:
         self._threads.append(thread)
 
     def ready(self) -> ActionBase:
-        """Wait, and return the action plugin.
+        """Wait, as long as the call may take, and return the action plugin.
 
         :raises AnsibleConnectionFailure: the host could not be reached. Told once; who asks again may try for himself.
         """
         for thread in self._threads:
-            thread.join()
+            thread.join(bounds.seconds_left())
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
         return self.normal
 
     def _open(self) -> None:
+        bound = bounds.Bound(self._name, f"A connection to {self._name}", size=bounds.ANSWER, seconds=OPENING)
         try:
-            self.normal._connection.exec_command("true", sudoable=False)
+            with bound.held():
+                self.normal._connection.exec_command("true", sudoable=False)
         except AnsibleConnectionFailure as exc:
             self._failure = exc
-        except AnsibleError:
+        except (AnsibleError, CloudError):
             return  # as above
 
 

@@ -12,7 +12,8 @@ The connection plugin, variables, become and interpreter are those of the host c
   bindings are packages of the system's Python, and discovery costs a round trip;
 - SSH sends keep-alives, so that a host that dies in the middle of a call is noticed in seconds. They belong to the
   connection that is shared (ControlPersist), so that one that the play opened without them is not used: ours has a
-  socket of its own. Where the configuration itself asks for keep-alives, or names the socket, both share one.
+  socket of its own. Where the configuration itself asks for keep-alives, or names the socket, both share one;
+- what a host sends is bounded, see :mod:`bounds`.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from ansible import constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import action_loader, become_loader, connection_loader
+from ansible.utils.display import Display
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import bounds
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import quiet
 
+display = Display()
 KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
 _PLAIN = (
     "ansible_host",
@@ -96,6 +100,11 @@ class Connections:
         if connection is None:
             raise BadInput(f"Host {host!r} has the connection plugin {kind!r}, which is not installed.", host=host)
         self._set_options(connection, variables, host, task)
+        if not bounds.install(connection) and connection.transport != "local":
+            display.warning(
+                f"What a host sends over the connection plugin {kind!r} is not bounded; with 'ssh' of a supported "
+                "ansible-core it is."
+            )
         action = action_loader.get(
             "ansible.legacy.normal",
             task=task,

@@ -10,19 +10,17 @@ the identity that the host must have, and what comes back is looked at before it
 
 from __future__ import annotations
 
-import contextvars
 import json
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import effects
+from ansible_collections.agentless.cloud.plugins.plugin_utils import bounds, effects, transfers
 from ansible_collections.agentless.cloud.plugins.plugin_utils.ahead import Ahead
 from ansible_collections.agentless.cloud.plugins.plugin_utils.connections import Connections
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
@@ -34,10 +32,12 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     HostUnreachable,
     Timeout,
 )
+from ansible_collections.agentless.cloud.plugins.plugin_utils.fan_out import Crowd, Member
 from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean, introduced
 
 PREFIX = "agentless.cloud."
 DEADLINE = 900  # seconds a call may take where the caller does not say
+INTRODUCTION = 120  # seconds that a host never met has to say who it is; all others wait for that
 RUSH_TRIES = 8
 RUSH_SIGNS = (
     "kex_exchange_identification",
@@ -48,7 +48,6 @@ RUSH_SIGNS = (
     "Data could not be sent to remote host",
 )
 NOBODY_THERE = "ssh: connect to host"  # follows the same words of ansible-core where the host is dead
-FAN_OUT = 32  # connections at once; more would only queue on the controller's cores
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,11 @@ class Call:
     def introduces(self) -> bool:
         """Whether the call itself asks the host who it is."""
         return all(op["op"] in ("identify", "discover") for op in self.operations)
+
+    @property
+    def subject(self) -> str:
+        """How messages about the call begin."""
+        return f"{self.module} on {self.host}"
 
     @property
     def label(self) -> str:
@@ -158,7 +162,7 @@ class Rpc:
         known = dict(self._identities.recorded([call.host for call in calls]))
         unmet = {call.host: call for call in calls if known.get(call.host) is None and not call.introduces}
         asked = [{"op": "identify"}]
-        introductions = [Call(host, one.module, asked, timeout=max(60, one.timeout)) for host, one in unmet.items()]
+        introductions = [Call(host, one.module, asked, timeout=INTRODUCTION) for host, one in unmet.items()]
         strangers: dict[str, CloudError] = {}
         for call, reply in zip(introductions, self._run(introductions, {}) if introductions else [], strict=True):
             if reply.error is not None:
@@ -172,51 +176,32 @@ class Rpc:
         self, calls: Sequence[Call], known: Mapping[str, str | None], meanwhile: Callable[[], None] = lambda: None
     ) -> list[Reply]:
         replies = [Reply(call.host) for call in calls]
-        gate = threading.Semaphore(FAN_OUT)
-        threads: list[tuple[threading.Thread, int]] = []
+        crowd = Crowd([call.timeout for call in calls])
+        members: list[tuple[Member, int]] = []
         for place, call in enumerate(calls):
             work = self._prepared(call, known.get(call.host), replies[place])
-            if work is None:
-                continue
-            context = contextvars.copy_context()
-            thread = threading.Thread(target=context.run, args=(_gated, gate, work), daemon=True)
-            thread.start()
-            threads.append((thread, place))
+            if work is not None:
+                members.append((crowd.start(work, call.timeout), place))
         meanwhile()
-        for thread, place in threads:
-            thread.join(calls[place].timeout)
-            if thread.is_alive():
-                replies[place] = Reply(calls[place].host, error=_late(calls[place]))
+        for member, place in members:
+            if not crowd.wait(member):
+                late = _late(calls[place], begun=member.began is not None)
+                replies[place] = Reply(calls[place].host, error=late)
         return replies
 
     def put(self, host: str, local: str, remote: str) -> str:
-        """Copy a file of the controller to a host; returns where it lies there.
-
-        With become it goes to a temporary directory of the login user, since only that one can write there.
-        """
+        """Copy a file of the controller to a host; returns where it lies there, see :func:`transfers.put`."""
         normal = self._connections.to(host)
+        return effects.backend(f"put@{host}").carry_out(lambda _fault: transfers.put(normal, host, local, remote))
 
-        def perform(_fault: str | None) -> str:
-            target = remote
-            if normal._connection.become is not None:
-                target = f"{normal._make_tmp_path()}{remote.rsplit('/', 1)[-1]}"
-            normal._connection.put_file(local, target)
-            return target
-
-        try:
-            return effects.backend(f"put@{host}").carry_out(perform)
-        except AnsibleError as exc:
-            raise HostUnreachable(f"The file could not be copied to {host}: {clean(str(exc))}", host=host) from exc
-
-    def fetch(self, host: str, remote: str, local: str) -> None:
-        """Copy a file of a host, which the login user may read, to the controller."""
+    def fetch(self, host: str, remote: str, local: str, *, size: int) -> None:
+        """Copy a file of a host, which the login user may read and which has ``size`` bytes, to the controller."""
         normal = self._connections.to(host)
-        try:
-            effects.backend(f"fetch@{host}").carry_out(lambda _fault: normal._connection.fetch_file(remote, local))
-        except AnsibleError as exc:
-            raise HostUnreachable(f"The file could not be copied from {host}: {clean(str(exc))}", host=host) from exc
+        effects.backend(f"fetch@{host}").carry_out(
+            lambda _fault: transfers.fetch(normal, host, remote, local, size=size)
+        )
 
-    def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[], None] | None:
+    def _prepared(self, call: Call, identity: str | None, reply: Reply) -> Callable[[float], None] | None:
         """The work of one call; None (and the error in the reply) where not even a connection can be made."""
         try:
             connected = self._ahead.to(call.host, PREFIX + call.module)
@@ -234,9 +219,11 @@ class Rpc:
                 lambda: dict(connected()._execute_module(module_name=name, module_args=dict(args), task_vars=variables))
             )
 
-        def work() -> None:
+        def work(seconds: float) -> None:
+            most = bounds.answer(len(call.operations))
             try:
-                raw = effect.carry_out(run)
+                with bounds.Bound(call.host, call.subject, size=most, seconds=seconds).held():
+                    raw = effect.carry_out(run)
                 reply.results, reply.identity = _validated(call, identity, raw)
             except CloudError as exc:
                 exc.details.setdefault("host", call.host)
@@ -255,11 +242,6 @@ def failure(host: str, result: Mapping[str, Any]) -> CloudError:
     return kind(f"{host}: {clean(result.get('msg'))}", host=host)
 
 
-def _gated(gate: threading.Semaphore, work: Callable[[], None]) -> None:
-    with gate:
-        work()
-
-
 def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Connect again where sshd turned us away at the door because too many came at once (MaxStartups, MaxSessions).
 
@@ -276,10 +258,11 @@ def _past_a_rush(perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     raise AnsibleConnectionFailure("not reached")
 
 
-def _late(call: Call) -> Timeout:
+def _late(call: Call, *, begun: bool) -> Timeout:
+    if begun:
+        return bounds.late(call.host, call.subject, call.timeout)
     return Timeout(
-        f"{call.module} on {call.host} did not answer in {call.timeout} s. What was done there is not known; "
-        "run again to finish or undo it.",
+        f"{call.subject} was not called, since too many other hosts did not answer. Nothing was done there; run again.",
         host=call.host,
     )
 

@@ -32,6 +32,7 @@ BACKEND = "compute_backend"
 INSTANCES = "/var/lib/agentless/instances"
 FORMAT = "qcow2"  # of what a disk or volume becomes
 _SLOW = 60  # seconds that a GiB of a disk may take to be read
+_TABLES = (64 << 20, 64)  # what a qcow2 file has besides its data: bytes, and one for each of so many of data
 
 Record = dict[str, Any]
 
@@ -160,7 +161,7 @@ def _exported(request: Request, record: Record, origin: Guest) -> Iterator[Conte
             size = _announced(origin, answer, directory)
             request.progress(f"{record['name']}: copying {store.shown(size)} from {origin.host}")
             lies = f"{INSTANCES}/{origin.id}/image-{record['id']}.qcow2"
-            request.rpc.fetch(origin.host, lies, path)
+            request.rpc.fetch(origin.host, lies, path, size=size)
             yield source.local(path, declared=FORMAT, expected=None)
     finally:
         _clear(request, origin, about)
@@ -175,6 +176,13 @@ def _announced(origin: Guest, answer: Mapping[str, Any], directory: str) -> int:
     size = answer.get("size")
     if not isinstance(size, int) or size <= 0:
         raise BadReply(f"{origin.host} does not say how large the disk of {origin.name} is.", host=origin.host)
+    most = (origin.disk << 30) + (origin.disk << 30) // _TABLES[1] + _TABLES[0]
+    if origin.disk and size > most:
+        raise BadReply(
+            f"{origin.host} says that the disk of {origin.name} is a file of {size} bytes; one of {origin.disk} GiB "
+            f"has at most {most}. Look at the host before you use it again.",
+            host=origin.host,
+        )
     free = shutil.disk_usage(directory).free
     if size > free:
         raise BadInput(

@@ -10,6 +10,7 @@ sends calls through :mod:`rpc` and returns the replies.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cores import environments
 
@@ -261,6 +263,63 @@ def test_a_call_that_takes_too_long_is_given_up(bus: Bus) -> None:
     out = bus(call("a", {"op": "sleep", "seconds": 30}, timeout=3), call("b", {"op": "whoami"}))
     assert out["replies"][0]["error"] == "Timeout"
     assert out["replies"][1]["error"] is None
+
+
+LIES = {
+    "one long text": (
+        """printf '{"results": ["'; head -c 300000000 /dev/zero | tr '\\0' x; printf '"]}'""",
+        "BadReply",
+    ),
+    "many small lists": (
+        """printf '{"results": ['; yes '[],[],[],[],' | head -c 300000000; printf '0]}'""",
+        "BadReply",
+    ),
+    "nothing": ("exec sleep 60", "Timeout"),
+}
+
+
+def lying(bus: Bus, body: str, *names: str) -> tuple[str, ...]:
+    """Options by which host ``a`` under these names has a Python that does this instead of the module."""
+    script = f"#!/bin/sh\ncat >/dev/null\n{body}\n"
+    put = "cat >/usr/local/bin/lying-python && chmod 755 /usr/local/bin/lying-python"
+    subprocess.run([LAB, "exec", NAME, "a", "--", put], input=script.encode(), check=True)
+    honest = yaml.safe_load(bus.inventory.read_text())["all"]["hosts"]["a"]
+    liar = {**honest, "ansible_python_interpreter": "/usr/local/bin/lying-python"}
+    extra = bus.folder / "lying.yml"
+    extra.write_text(json.dumps({"all": {"hosts": dict.fromkeys(names, liar)}}))
+    return ("-i", str(extra))
+
+
+@pytest.mark.parametrize(("body", "error"), LIES.values(), ids=list(LIES))
+def test_a_lying_host_takes_neither_memory_nor_time_of_the_others(bus: Bus, body: str, error: str) -> None:
+    honest = bus(call("a", {"op": "whoami"}), call("b", {"op": "whoami"}))
+    known = json.loads(bus.book.read_text())
+    liars = ["liar1", "liar2", "liar3", "liar4"] if error == "Timeout" else ["liar1"]
+    bus.book.write_text(json.dumps({**known, **dict.fromkeys(liars, known["a"])}))
+    said = [call(name, {"op": "whoami"}, timeout=10 if error == "Timeout" else 60) for name in liars]
+    again = {"next": ["a"]}  # over the connection that was shared
+    out = bus(*said, call("b", {"op": "whoami"}), options=lying(bus, body, *liars), ahead=again)
+    *lies, b, a = out["replies"]
+    assert [reply["error"] for reply in lies] == [error] * len(liars), lies
+    assert (a["results"][0]["host"], b["results"][0]["host"]) == ("a", "b")
+    assert out["memory"] - honest["memory"] < 250_000, "KiB, of which an answer that is allowed may take the most"
+    if error == "Timeout":
+        assert out["seconds"] < 3 * 10, "the silent ones add up"
+
+
+def test_a_file_is_what_was_announced(bus: Bus, tmp_path: pathlib.Path) -> None:
+    local = tmp_path / "local"
+    prepare = "truncate -s 300M /root/big && head -c 3000000 /dev/urandom >'/root/it is' && sha256sum '/root/it is'"
+    done = subprocess.run([LAB, "exec", NAME, "a", "--", prepare], check=True, capture_output=True, text=True)
+    asked = {"host": "a", "remote": "/root/it is", "local": str(local), "size": 3_000_000}
+    assert bus(ahead={"fetch": asked})["fetched"] is None
+    assert hashlib.sha256(local.read_bytes()).hexdigest() == done.stdout.split()[0]
+    for announced, error in ((1, "BadReply"), (400 << 20, "BadReply")):
+        out = bus(ahead={"fetch": {**asked, "remote": "/root/big", "size": announced}})
+        assert out["fetched"]["error"] == error, out
+        assert local.stat().st_size <= announced
+        assert out["memory"] < 250_000
+    assert bus(ahead={"fetch": {**asked, "remote": "/root/none"}})["fetched"]["error"] == "BackendFailed"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Bus:
         shutil.copy(local, remote.replace(REMOTE, str(self.directory(host))))
         return remote
 
-    def fetch(self, host: str, remote: str, local: str) -> None:
+    def fetch(self, host: str, remote: str, local: str, *, size: int) -> None:
         self._note("fetch_file")
         shutil.copy(remote.replace(REMOTE, str(self.directory(host))), local)
 

@@ -23,12 +23,13 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema i
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     BackendFailed,
     BadInput,
+    BadReply,
     HostUnreachable,
     InUse,
     NotFound,
 )
 from tests.unit.image import craft
-from tests.unit.image.bus import Bus
+from tests.unit.image.bus import HANDLERS, Bus
 from tests.unit.resources.cloud import Cloud, predict_then_do
 
 
@@ -134,6 +135,26 @@ def test_what_cannot_be_meant(
         with pytest.raises(error, match=said):
             cloud.ask("image", name="golden", check=check, **options)
     assert bus.done == []
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (None, "how large"),
+        (0, "how large"),
+        (-1, "how large"),
+        ("1", "how large"),
+        (2 << 30, "at most"),
+        (1 << 62, "at most"),
+    ],
+)
+def test_a_host_that_lies_about_the_size(
+    cloud: Cloud, bus: Bus, guest: str, size: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HANDLERS, "export_disk", lambda _ctx, _op: {"changed": True, "size": size})
+    with pytest.raises(BadReply, match=said):
+        cloud.ask("image", name="golden", instance="web1")
+    assert "fetch_file" not in bus.done
 
 
 @pytest.mark.parametrize("point", ["export_disk", "fetch_file", "put", "store"])

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import resource
 import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import effects, rpc
+from ansible_collections.agentless.cloud.plugins.plugin_utils import effects, errors, rpc
 
 rpc.PREFIX = "ansible.legacy."  # the probe lies in library/, beside the play
 
@@ -38,6 +39,7 @@ class ActionModule(ActionBase):
     """``rpc_probe: {calls: [{host, operations, timeout}], book: path}``.
 
     ``expect``: hosts got ready before the calls; ``next``: hosts got ready meanwhile, and then called likewise.
+    ``fetch``: ``{host, remote, local, size}``, a file copied after the calls; ``fetched`` is the error.
     """
 
     _requires_connection = False
@@ -57,9 +59,17 @@ class ActionModule(ActionBase):
         replies = bus.map(calls, meanwhile=lambda: bus.expect(args.get("next", ()), "probe_backend"))
         if "next" in args:
             replies += bus.map([dataclasses.replace(calls[0], host=host) for host in args["next"]])
+        fetched = None
+        if "fetch" in args:
+            try:
+                bus.fetch(**args["fetch"])
+            except errors.CloudError as exc:
+                fetched = {"error": exc.error, "msg": exc.msg}
         return {
             **result,
             "seconds": time.monotonic() - start,
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "fetched": fetched,
             "replies": [
                 {
                     "host": reply.host,
