@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import bounds
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BackendFailed, BadReply, HostUnreachable
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import clean
 
 BEGIN = 900  # seconds that a file may take besides
 SLOW = 1 << 20  # bytes a second that a connection has at least
@@ -45,7 +46,7 @@ def put(normal: ActionBase, host: str, local: str, remote: str) -> str:
             normal._connection.put_file(local, remote)
             return remote
     except AnsibleError as exc:
-        raise HostUnreachable(f"The file could not be copied to {host}: {exc}", host=host) from exc
+        raise HostUnreachable(f"The file could not be copied to {host}: {clean(str(exc))}", host=host) from exc
 
 
 def fetch(normal: ActionBase, host: str, remote: str, local: str, *, size: int) -> None:
@@ -63,7 +64,7 @@ def fetch(normal: ActionBase, host: str, remote: str, local: str, *, size: int) 
         else:
             connection.fetch_file(remote, local)
     except AnsibleError as exc:
-        raise HostUnreachable(f"The file could not be copied from {host}: {exc}", host=host) from exc
+        raise HostUnreachable(f"The file could not be copied from {host}: {clean(str(exc))}", host=host) from exc
     except OSError as exc:
         raise BackendFailed(f"{subject} cannot be kept on the controller: {exc}", host=host) from exc
     came = os.path.getsize(local)
@@ -79,6 +80,6 @@ def _read(connection: Any, bound: bounds.Bound, remote: str) -> None:
     if code != 0:
         kind = HostUnreachable if code == _LOST else BackendFailed
         raise kind(
-            f"The file could not be copied from {bound.host}: {said.decode(errors='replace').strip()[-500:]}",
+            f"The file could not be copied from {bound.host}: {clean(said.decode(errors='replace').strip()[-500:])}",
             host=bound.host,
         )

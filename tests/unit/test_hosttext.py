@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import connections, front, hosttext
+from ansible_collections.agentless.cloud.plugins.plugin_utils import connections, front, hosttext, policy
 from ansible_collections.agentless.cloud.plugins.plugin_utils.audit import replies
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply, InUse
@@ -122,7 +122,9 @@ def test_every_connection_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     task = SimpleNamespace(become_method=None, copy=lambda: SimpleNamespace(_uuid="u"))
     play = SimpleNamespace(copy=SimpleNamespace)
     action = SimpleNamespace(_task=task, _play_context=play, _loader=None, _templar=None, _shared_loader_obj=None)
-    monkeypatch.setattr(connections.connection_loader, "get", lambda *_given, **_more: SimpleNamespace())
+    monkeypatch.setattr(
+        connections.connection_loader, "get", lambda *_given, **_more: SimpleNamespace(transport="local")
+    )
     monkeypatch.setattr(connections.action_loader, "get", lambda *_given, **_more: Normal())
     monkeypatch.setattr(connections.Connections, "_set_options", lambda *_given: None)
     normal = connections.Connections(action, {"k1": {}}).to("k1")
@@ -159,10 +161,10 @@ def test_lines_of_progress_and_failures(monkeypatch: pytest.MonkeyPatch) -> None
         def __init__(self) -> None:
             self._task = SimpleNamespace(action="agentless.cloud.cell", args={})
 
-        def _validated(self, name: str) -> dict[str, Any]:
-            return {"name": name}
+        def _validated(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+            return {"name": {}}, {"name": name}
 
-        def _serve(self, args: dict[str, Any], variables: Any) -> dict[str, Any]:
+        def _serve(self, ask: policy.Ask, args: dict[str, Any], variables: Any) -> dict[str, Any]:
             raise InUse(f"held: {EVIL}")
 
     monkeypatch.setattr(ActionBase, "run", lambda *_given: {})

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agentless.cloud.plugins.plugin_utils import front, limits, names
+from ansible_collections.agentless.cloud.plugins.plugin_utils import front, limits, names, policy
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import wanted as instance
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import rules, subnets
@@ -148,9 +148,9 @@ def test_a_task_is_not_nested_without_end() -> None:
 
 
 def test_the_front_desk_looks_at_the_whole_task_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "open_conductor", lambda *_given: pytest.fail("the database was opened"))
+    monkeypatch.setattr(front, "_open_conductor", lambda *_given: pytest.fail("the database was opened"))
     with pytest.raises(BadInput, match="image has 2097152 characters"):
-        front.CloudAction.__new__(_Desk)._serve({"image": "x" * (2 << 20)}, {})
+        front.CloudAction.__new__(_Desk)._serve(policy.Ask("image", "present", {}), {"image": "x" * (2 << 20)}, {})
 
 
 class _Desk(front.CloudAction):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_words_of_a_host_do_nothing_to_a_terminal(raw: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", [AnsibleConnectionFailure, AnsibleError, ValueError])
-def test_words_of_a_connection_do_nothing_to_a_terminal(kind: type[Exception]) -> None:
+def test_words_of_a_connection_do_nothing_to_a_terminal(kind: type[Exception], tmp_path: Path) -> None:
     """What ssh prints is in part the other side's."""
 
     def broken(*_given: Any, **_more: Any) -> Any:
@@ -104,9 +105,13 @@ def test_words_of_a_connection_do_nothing_to_a_terminal(kind: type[Exception]) -
     (reply,) = bus._run([CALL], {"k1": ME})
     said = [reply.error.msg if reply.error else ""]
     if issubclass(kind, AnsibleError):
-        for copy in (bus.put, bus.fetch):
+        (tmp_path / "a").touch()
+        for copy in (
+            lambda: bus.put("k1", str(tmp_path / "a"), "/b"),
+            lambda: bus.fetch("k1", "/a", str(tmp_path / "b"), size=1),
+        ):
             with pytest.raises(HostUnreachable) as caught:
-                copy("k1", "/a", "/b")
+                copy()
             said.append(caught.value.msg)
     for each in said:
         assert r"\x1b[2J" in each
