@@ -149,6 +149,7 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
     first = capacity.first(found, said)
     if said is not None:
         capacity.refuse_jump(name, said, first, limits)
+        _refuse_anothers_name(conn, name, said.about.get("initiator"), found)
     values = _columns(args, cell, found, said, limits)
     values["facts"]["first_capacity"] = first
     held = capacity.held(args, found, said, limits)
@@ -171,6 +172,25 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
             values = {**values, "reason": None}
             changes.append(Change("reason", found["reason"], None))
     return Plan(found, cell, values, capacity.inventories(held), aggregates, changes)
+
+
+def _refuse_anothers_name(conn: sa.Connection, name: str, initiator: str | None, found: Record | None) -> None:
+    """Refuse a host that logs in to volumes by the name of another one: whoever shuts out the one would let in both.
+
+    :raises HostMismatch: it does.
+    """
+    if initiator is None or (found is not None and found.get("initiator") == initiator):
+        return
+    # The database looks for the text, so that it hands over the facts of no other host.
+    holds = sa.cast(tables.hosts.c.facts, sa.Text).contains(initiator, autoescape=True)
+    query = sa.select(tables.hosts.c.name, tables.hosts.c.facts).where(tables.hosts.c.name != name, holds)
+    for other, about in conn.execute(query):
+        if (about or {}).get("initiator") == initiator:
+            raise HostMismatch(
+                f"{name} logs in to volumes as {initiator}, and so does {other}: a storage host could not tell them "
+                f"apart. Give {name} a name of its own in /etc/iscsi/initiatorname.iscsi and run again.",
+                host=name,
+            )
 
 
 def _cell(conn: sa.Connection, args: Mapping[str, Any], found: Record | None) -> Record:

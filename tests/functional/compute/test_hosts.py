@@ -177,6 +177,19 @@ def test_a_machine_raises_no_limit(desk: Desk) -> None:
     assert host["capacity"] == {"vcpus": 4, "ram": 17000, "disk": 100}
 
 
+def test_the_name_by_which_another_logs_in(desk: Desk) -> None:
+    """A clone, or a host that has fallen: with one name for two, shutting out the one would let in both."""
+    desk.machines.says["initiator"] = "iqn.2026-01.cloud.agentless:one"
+    desk.host()
+    desk.machines.says.update(identity="0b6f2f9b-7a10-4c8e-9d6b-7a3d5c1e52b0", hostname="c2")
+    for name in ("iqn.2026-01.cloud.agentless:on", "iqn.2026-01.cloud.agentless:ones"):
+        desk.machines.says["initiator"] = name
+        assert desk.host(name="c2").changed
+    desk.machines.says["initiator"] = "iqn.2026-01.cloud.agentless:one"
+    with pytest.raises(HostMismatch, match="and so does c1"):
+        desk.host(name="c2")
+
+
 JUMPS = [("vcpus", 9), ("vcpus", 8192), ("ram", 18023), ("ram", 1 << 28), ("disk", 221), ("disk", 1 << 24)]
 
 

@@ -25,10 +25,12 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import Clou
 
 HUGE = 300_000_000
 FLOOD = f"head -c {HUGE} /dev/zero"
+# What it does to the command stands in a file beside it.
 SSH = """#!/bin/sh
 for word; do command=$word; done
-echo "$$" >>{log}
-{body}
+export command
+echo "$$" >>"${0%/*}/log"
+. "${0%/*}/body"
 """
 
 
@@ -38,7 +40,8 @@ def connect(tmp_path: Path) -> Callable[[str], Any]:
 
     def made(body: str) -> Any:
         ssh = tmp_path / "ssh"
-        ssh.write_text(SSH.format(log=tmp_path / "log", body=body))
+        ssh.write_text(SSH)
+        (tmp_path / "body").write_text(body)
         ssh.chmod(0o755)
         connection = connection_loader.get("ssh", PlayContext())
         options = {"inventory_hostname": "k1", "ansible_ssh_executable": str(ssh), "ansible_ssh_timeout": 1}
