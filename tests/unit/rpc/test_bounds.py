@@ -30,6 +30,7 @@ SSH = """#!/bin/sh
 for word; do command=$word; done
 export command
 echo "$$" >>"${0%/*}/log"
+# shellcheck disable=SC1091 # each test writes its own
 . "${0%/*}/body"
 """
 
