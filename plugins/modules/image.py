@@ -52,7 +52,11 @@ options:
       - The store fetches in the background. The task looks on and says every few seconds how far it is (with C(-v), or
         where the variable C(agentless_progress) is true). If the controller dies, the store goes on, and the task run
         again joins.
-      - A download ends after 60 seconds without a byte, and where the store would have less than 1 GiB left.
+      - Every address on the way must be a public one, unless the operator of the store allows others
+        (C(image_store_import_allowed) and C(image_store_import_denied) of the role C(image_store)). The store's own
+        addresses are refused always.
+      - A download ends where less than 16 KiB a second come for 60 seconds, after 6 hours, where it is larger than the
+        operator allows (C(image_store_import_max_gib)), and where the store would have less than 1 GiB left.
       - Where the image exists already, nothing is fetched, and only O(checksum) is compared.
     type: str
   instance:
@@ -78,8 +82,12 @@ options:
     type: str
   allow_local_uri:
     description:
-      - Whether O(uri) and its redirects may lead to the store that fetches it (loopback), to addresses of its own link
-        (169.254.0.0/16, fe80::/10) or to a metadata service of a cloud.
+      - Whether O(uri) and its redirects may lead to what is near the store that fetches it, where its operator permits
+        that. Those are loopback (127.0.0.0/8, ::1), the store's own link (169.254.0.0/16, fe80::/10) and metadata
+        services of clouds.
+      - It opens nothing by itself. It counts only for addresses which the operator lists in
+        C(image_store_import_allowed) of the role C(image_store), by an entry that lies within the network in question;
+        others are refused with a message that says so.
     type: bool
     default: false
   checksum:

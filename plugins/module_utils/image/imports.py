@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import files
-from ansible_collections.agentless.cloud.plugins.module_utils.image import store, volumes, web
+from ansible_collections.agentless.cloud.plugins.module_utils.image import addresses, store, volumes, web
 from ansible_collections.agentless.cloud.plugins.module_utils.initiator import initiator
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def begin(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
     """Operation: have the image being fetched from ``uri`` or ``volume``; then :func:`status`."""
     data = _data(ctx, op)
     order = _order(op)
+    rules = addresses.rules() if "uri" in op else addresses.Rules()
     if ctx.check_mode:
         return {"changed": True, "state": RUNNING}
     store.prepare(ctx)
@@ -49,7 +50,7 @@ def begin(ctx: Context, op: dict[str, Any]) -> dict[str, Any]:
         try:
             os.ftruncate(handle, 0)
             _note(handle, data, {"order": order, "state": RUNNING, "total": None})
-            _apart(lambda: _fetched(ctx, (handle, data), op, order))
+            _apart(lambda: _fetched(ctx, (handle, data), op, (order, rules)))
         finally:
             os.close(handle)  # the one who fetches has the lock with its own
     return {"changed": handle is not None, **_known(data, op)}
@@ -151,8 +152,8 @@ def _apart(work: Any) -> None:
         os._exit(0)
 
 
-def _fetched(ctx: Context, file: tuple[int, str], op: dict[str, Any], order: str) -> None:
-    handle, data = file
+def _fetched(ctx: Context, file: tuple[int, str], op: dict[str, Any], terms: tuple[str, addresses.Rules]) -> None:
+    (handle, data), (order, rules) = file, terms
     known: State = {"order": order, "state": RUNNING, "total": None}
 
     def progress(_size: int, total: int | None) -> None:
@@ -168,7 +169,8 @@ def _fetched(ctx: Context, file: tuple[int, str], op: dict[str, Any], order: str
             checksum, size = volumes.read(ctx, op["volume"], handle, data)
         else:
             with os.fdopen(os.dup(handle), "wb") as stream:
-                checksum, size = web.download(op["uri"], stream, allow_local=bool(op["allow_local"]), progress=progress)
+                local = bool(op["allow_local"])
+                checksum, size = web.download(op["uri"], stream, rules=rules, allow_local=local, progress=progress)
         os.fsync(handle)
         end = {"state": DONE, "checksum": checksum, "size": size}
     except BackendError as exc:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+from ansible_collections.agentless.cloud.plugins.module_utils.image import pace
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     BackendFailed,
     BadReply,
@@ -93,6 +94,7 @@ def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, A
     about = {key: record[key] for key in ("id", "generation")}
     order: dict[str, Any] = {"op": "import_begin", **about, **what, "wait": FIRST_LOOK}
     last, since = -1, time.monotonic()
+    ends = since + pace.LONGEST + STUCK  # an honest store has given up by then
     while True:
         (answer,) = request.rpc.call(Call(keeper, store.BACKEND, [order]))
         state, size = answer.get("state"), answer.get("size")
@@ -112,8 +114,12 @@ def _watched(request: Request, record: Record, keeper: str, what: Mapping[str, A
         request.progress(f"{record['name']}: {keeper} has {_told(size, answer.get('total'))}")
         if size != last:
             last, since = size, time.monotonic()
-        elif "uri" in what and time.monotonic() - since > STUCK:  # of a volume, what is empty takes time as well
+        if "uri" in what and time.monotonic() - since > STUCK:  # of a volume, what is empty takes time as well
             raise Timeout(f"{keeper} has got nothing more of {record['name']!r} in {STUCK:.0f} s; run again to go on.")
+        if "uri" in what and time.monotonic() > ends:
+            raise Timeout(
+                f"{keeper} has not got {record['name']!r} in {pace.LONGEST / 3600:g} h, when it must give up."
+            )
         order = {"op": "import_status", **about, "wait": LOOK}
 
 

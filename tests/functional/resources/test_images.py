@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,22 @@ def test_broken_anywhere_and_run_again(keeper: Controller, disk: Path, state: st
         assert by_name.get(name) == ("active" if state == "present" else None), at
         assert (stored_as(path)[0] in found["msg"]) is (state == "present"), at
     assert len(found["msg"]) == (len(names) if state == "present" else 0), found["msg"]
+
+
+def test_the_operator_of_the_store_has_to_permit_it(keeper: Controller, disk: Path) -> None:
+    assert keeper.host is not None
+    told = keeper.host / "etc/image_imports.json"
+    with serving() as server:
+        server.answers["/x"] = gives(disk.read_bytes())
+        wanted = {**task("image", name="a", uri=f"{server.base}/x", allow_local_uri=True), "ignore_errors": True}
+        for said in (None, {"allowed": ["0.0.0.0/0"]}, {"allowed": ["127.0.0.1/32"], "denied": ["127.0.0.1/32"]}):
+            told.unlink(missing_ok=True)
+            if said is not None:
+                told.write_text(json.dumps(said))
+            (result,) = keeper.play([wanted])
+            assert (result["error"], "image_store_import_" in result["msg"]) == ("ImageRefused", True)
+        assert server.asked == []
+    assert keeper.stored() == []
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import images
+from ansible_collections.agentless.cloud.plugins.module_utils.image import addresses
 from tests.unit.image.tls import Authority, authority
 from tests.unit.image.web import Server, serving
 from tests.unit.resources.cloud import Cloud, new
@@ -24,8 +26,18 @@ def cloud(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
     return new(tmp_path, templates)
 
 
+@pytest.fixture(autouse=True)
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the operator of the image stores says where they may fetch from; nothing yet."""
+    path = tmp_path / "image_imports.json"
+    monkeypatch.setattr(addresses, "CONFIG", str(path))
+    return path
+
+
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(told: Path) -> Iterator[Server]:
+    """A server on loopback, where the operator allows it."""
+    told.write_text(json.dumps({"allowed": ["127.0.0.1/32"]}))
     with serving() as started:
         yield started
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
 from ansible_collections.agentless.cloud.plugins.module_utils.image import imports as host_side
-from ansible_collections.agentless.cloud.plugins.module_utils.image import web
+from ansible_collections.agentless.cloud.plugins.module_utils.image import pace
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
     BackendFailed,
     BadReply,
@@ -269,14 +270,14 @@ def test_nothing_comes_any_more(
             cloud.ask("image", **asked(server))
     assert cloud.ask("image", name="a", state="absent").changed
     with monkeypatch.context() as patch:
-        patch.setattr(web, "STALLED", 0.3)
-        with pytest.raises(ImageRefused, match="could not be fetched: timed out"):
+        patch.setattr(pace, "STALLED", 0.3)
+        with pytest.raises(ImageRefused, match="could not be fetched: it is too slow"):
             cloud.ask("image", **asked(server))
     assert (bus.files(), cloud.ask("image_info").values["images"]) == ([], [])
 
 
 def test_a_store_without_room(cloud: Cloud, bus: Bus, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.answers["/d"] = gives(b"x", length=1 << 60)
+    server.answers["/d"] = gives(b"x", length=1 << 40)
     with pytest.raises(ImageRefused, match="does not fit the store"):
         cloud.ask("image", **asked(server))
     assert bus.files() == []
@@ -289,6 +290,29 @@ def test_hops_are_looked_at_on_the_store(cloud: Cloud, bus: Bus, server: Server)
     with pytest.raises(ImageRefused, match="allow_local_uri"):
         cloud.ask("image", **asked(server, allow_local_uri=False))
     assert bus.files() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "match"),
+    [
+        (None, ImageRefused, "image_store_import_allowed"),
+        ({"allowed": ["0.0.0.0/0"]}, ImageRefused, "image_store_import_allowed"),
+        ({"allowed": ["127.0.0.1/32"], "denied": ["127.0.0.0/8"]}, ImageRefused, "image_store_import_denied"),
+        ({"allowed": ["127.0.0.1/32"], "own": ["127.0.0.1"]}, ImageRefused, "the image store itself"),
+        ({"allowed": ["127.0.0.1/32"], "max_gib": 0}, ImageRefused, "image_store_import_max_gib"),
+        ({"allowed": "127.0.0.1"}, BackendFailed, "nothing is fetched"),
+    ],
+)
+def test_what_the_store_does_not_permit(
+    cloud: Cloud, bus: Bus, server: Server, told: Path, said: Any, error: type[Exception], match: str
+) -> None:
+    """The store's own file counts, whatever the task says."""
+    server.answers["/d"] = gives(b"x" * 100)
+    told.write_text(json.dumps(said)) if said else told.unlink()
+    with pytest.raises(error, match=match):
+        cloud.ask("image", **asked(server, allow_local_uri=True))
+    assert (bus.files(), cloud.ask("image_info").values["images"]) == ([], [])
+    assert bool(server.asked) is ("max_gib" in (said or {}))
 
 
 def test_the_address_is_written_nowhere(cloud: Cloud, bus: Bus, server: Server, rest: threading.Event) -> None:
@@ -321,6 +345,16 @@ def test_a_store_that_lies_about_what_came(
 
     bus.call = lying  # type: ignore[method-assign]  # the bus is this test's own
     with pytest.raises(BadReply, match=said):
+        cloud.ask("image", **asked(server))
+
+
+def test_a_store_that_is_never_done(cloud: Cloud, bus: Bus, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says again and again that a little more has come, which no honest one does for longer than it may."""
+    monkeypatch.setattr(pace, "LONGEST", 0.3)
+    monkeypatch.setattr(imports, "STUCK", 0.3)
+    sizes = iter(range(10**6))
+    bus.call = lambda call: [{"state": "running", "size": next(sizes)}]  # type: ignore[method-assign]
+    with pytest.raises(Timeout, match="must give up"):
         cloud.ask("image", **asked(server))
 
 

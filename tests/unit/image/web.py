@@ -29,7 +29,7 @@ class Server:
 
 
 @contextmanager
-def serving(authority: Authority | None = None) -> Iterator[Server]:
+def serving(authority: Authority | None = None, *, address: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     """A server that speaks TLS where it has an authority to show."""
     about = Server()
 
@@ -41,8 +41,8 @@ def serving(authority: Authority | None = None) -> Iterator[Server]:
         def log_message(self, *_given: Any) -> None:
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    about.base = f"{'https' if authority else 'http'}://127.0.0.1:{httpd.server_port}"
+    httpd = ThreadingHTTPServer((address, port), Handler)
+    about.base = f"{'https' if authority else 'http'}://{address}:{httpd.server_port}"
     if authority is not None:
         authority.secure(httpd)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
@@ -101,5 +101,18 @@ def leads_to(location: str | None) -> Respond:
             handler.send_header("Location", location)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
+
+    return respond
+
+
+def sends(*pieces: bytes, stop: threading.Event, every: float = 0.02) -> Respond:
+    """Sends bytes as they are, the last piece again and again until it is told to stop or nobody listens."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                handler.wfile.write(piece)
+            while not stop.wait(every):
+                handler.wfile.write(pieces[-1])
 
     return respond
