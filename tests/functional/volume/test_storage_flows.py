@@ -31,7 +31,7 @@ def cloud(host: Storage, tmp_path: Path) -> Cloud:
     host.shell(f"mkdir -p /var/lib/agentless/images; cat > /var/lib/agentless/images/{DIGEST}", stdin=IMAGE)
     Conductor.open(str(tmp_path / "cloud.db")).close()
     bus = Bus(Whole(host), tmp_path / "compute")
-    return furnished(Cloud(tmp_path / "cloud.db", bus), {"vol1": ROOM}, TYPES)
+    return furnished(Cloud(tmp_path / "cloud.db", bus), {"vol1": {**ROOM, "ansible_host": host.host.address}}, TYPES)
 
 
 # A long run (FIGURES) tries everything; every run the task with the most steps, at each fourth one.
