@@ -15,10 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jmespath import compile as compiled
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
-from jmespath.visitor import Options, TreeInterpreter
+try:
+    from jmespath import compile as compiled
+    from jmespath.exceptions import JMESPathError
+    from jmespath.functions import Functions
+    from jmespath.visitor import Options, TreeInterpreter
+except ImportError:  # said by search
+    compiled = Options = None
+    JMESPathError = ValueError
+    Functions = TreeInterpreter = object
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils import limits
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput
@@ -50,6 +55,8 @@ def search(expression: str, rows: list[Any]) -> Any:
 
     :raises BadInput: it is not JMESPath, does not go with the list, or makes too much of it.
     """
+    if compiled is None:
+        raise BadInput("A query needs the Python package jmespath on the controller: pip install jmespath.")
     limits.check("query", "query", expression)
     shown = f"query {expression!r:.200}"
     try:

@@ -121,7 +121,7 @@ def pipe(path: Path) -> str:
         (pipe, "is not a file"),
         (lambda path: str(path.parent), "cannot be read: Is a directory"),
         (lambda path: str(path) + ".gone", "cannot be read: No such file"),
-        (lambda path: os.path.relpath(path), "give an absolute path"),
+        (os.path.relpath, "give an absolute path"),
         (lambda path: "", "give an absolute path"),
     ],
 )
