@@ -90,7 +90,7 @@ class Cloud:
         self.database = folder / "cloud.db"
         arguments = [word for group in self.GROUPS for word in ("--group", group)]
         # k1 may fetch images from the other hosts, which are in a private network and of the cloud.
-        said = {"allowed": ["10.0.0.0/8"], "denied": []}
+        said = {"allowed": ["10.0.0.0/8", "fd00::/8"], "denied": []}
         known = [f"k1:image_store_import_{word}={json.dumps(networks)}" for word, networks in said.items()]
         arguments += [word for each in known for word in ("--var", each)]
         command = [LAB, "up", "--name", name, "--hosts", ",".join(COMPUTE), *self.MORE_HOSTS, *arguments]
