@@ -76,7 +76,7 @@ class Bound:
         token = _bound.set(self)
         try:
             yield
-        except Exception:
+        except Exception:  # whatever the plugin makes of an ssh that we have ended; our reason is the true one
             self.check()
             raise
         finally:

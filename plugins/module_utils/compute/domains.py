@@ -148,12 +148,16 @@ def _listens(graphics: Any) -> bool:
 def _without_screens(domain: Any) -> Any:
     """The domain, which does not run, without the screens that earlier releases showed to the network."""
     tree = ElementTree.fromstring(domain.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE))
-    found = [element for element in tree.iterfind("devices/graphics") if _listens(element)]
+    found = [
+        (devices, element)
+        for devices in tree.iterfind("devices")
+        for element in devices.iterfind("graphics")
+        if _listens(element)
+    ]
     if not found:
         return domain
-    devices = tree.find("devices")
-    for element in found:
-        devices.remove(element)  # type: ignore[union-attr]
+    for devices, element in found:
+        devices.remove(element)
     return connection.connect().defineXML(ElementTree.tostring(tree, encoding="unicode"))
 
 

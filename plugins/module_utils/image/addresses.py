@@ -126,6 +126,7 @@ def refusal(address: Address, said: Rules, *, allow_local: bool) -> str | None:
 def _near(address: Address, kind: str | None, said: Rules, *, allow_local: bool) -> str | None:
     """Two must agree. A wide entry such as 0.0.0.0/0 does not open them: it was hardly written with them in mind."""
     around, _kind = _narrowest(address)
+    # Both have the version of the address, since it lies in both: mypy cannot know.
     if not any(address in each and around.supernet_of(each) for each in said.allowed):  # type: ignore[arg-type]
         return (
             f"{kind}. allow_local_uri counts only for what the store's operator lists in image_store_import_allowed, "

@@ -18,7 +18,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import r
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.libraries import sa
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import cell
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError, InUse
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply, CloudError, InUse
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders, reach, sources
@@ -75,6 +75,8 @@ def _fetched(request: Request, found: Loaded, both: Both, timeout: int) -> Answe
         offered = _export(request, found, source, initiators.name(request, target["host"], orders.BACKEND))
     except CloudError as exc:
         answers.unknown[found.id] = exc
+        if isinstance(exc, BadReply):  # the host has opened something, though not what it should say
+            orders.carry(request, [found.order("unexport", backend=source)], timeout=timeout)
         return answers
     answers = orders.carry(request, [_made(found, target, {"export": offered, **found.login})], timeout=timeout)
     closed = orders.carry(request, [found.order("unexport", backend=source)], timeout=timeout)

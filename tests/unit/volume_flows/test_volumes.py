@@ -179,6 +179,22 @@ def test_moving_to_another_backend(cloud: Cloud, bus: Bus, kind: str, target: st
     assert [each for each in bus.done if "discover" not in each] == [*orders, "unexport@vol1", "delete@vol1"]
 
 
+def test_moving_from_a_host_that_lies(cloud: Cloud, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read from where it says, and what it has opened is closed."""
+    cloud.ask("volume", name="data", size=2, volume_type="lvm1")
+    true = Bus._export
+
+    def lie(self: Bus, host: str, op: dict[str, Any]) -> dict[str, Any]:
+        true(self, host, op)
+        return {"protocol": "nfs", "host": host, "path": "/etc/shadow", "uid": 0}
+
+    monkeypatch.setattr(Bus, "_export", lie)
+    with pytest.raises(CloudError, match="Nothing was attached"):
+        cloud.ask("volume", name="data", volume_type="lvm2")
+    assert bus.exports == {}
+    assert [key[0] for key in bus.volumes] == ["vol1"]
+
+
 def test_moving_under_a_guest(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume", name="data", size=3, volume_type="lvm1")
     attach(cloud)
