@@ -17,6 +17,9 @@ description:
     put right, and the task says so.
   - Only options that are given are compared with an existing network.
   - The inventory needs a host in the group C(cloud_network), where OVN's databases run.
+  - On a network with an IPv6 subnet, a guest with an IPv6 address can advertise itself as a router to the others, since
+    OVN lets router advertisements past every rule. The seed tells guests to ignore them (C(accept-ra) false); a guest
+    that does not follow its seed, or sets up its interfaces itself, should be told so too.
 extends_documentation_fragment:
   - agentless.cloud.attributes
   - agentless.cloud.resource

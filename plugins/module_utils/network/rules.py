@@ -10,8 +10,10 @@ lets nothing through: it fails closed. Above the rules stand the drops that no g
 DHCP, and begins nothing from UDP port 53. What port security checks (source MAC and addresses, ARP and neighbour
 discovery included) is judged by OVN before any ACL.
 
-Router advertisements are dropped there too, but OVN (23.03 at least) lets ``nd_ra`` past all ACLs. What stops them
-today is port security, on ports without an IPv6 address; a guest that has one can advertise itself as a router.
+Router advertisements are dropped there too, but OVN (23.03 to 26.03) lets ``nd_ra`` past all ACLs, those after load
+balancers included, and its QoS rules, the one other stage in which a rule of ours counts, can drop nothing for sure.
+What stops them is port security, on ports without an IPv6 address; a guest that has one can advertise itself as a
+router. Guests that follow their seed do not listen: it says ``accept-ra: false``.
 """
 
 from __future__ import annotations

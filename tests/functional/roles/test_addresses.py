@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.functional.roles.test_controller import ROOT, begin, changed
 
 
 @pytest.mark.parametrize(
-    ("address", "want"), [("192.0.2.1", "tcp:192.0.2.1:6642"), ("2001:db8::1", "tcp:[2001:db8::1]:6642")]
+    ("address", "want"), [("192.0.2.1", "ssl:192.0.2.1:6642"), ("2001:db8::1", "ssl:[2001:db8::1]:6642")]
 )
 def test_where_chassis_find_the_southbound_database(tmp_path: Path, address: str, want: str) -> None:
     defaults = str(ROOT / "roles/compute/defaults/main.yml")
@@ -51,6 +52,7 @@ def told(said: object) -> dict[str, object]:
     [
         ("image_store", "__image_store_clients"),
         ("volume", "__volume_compute_addresses"),
+        ("network", "__network_compute_addresses"),
         ("compute", "__compute_central_address"),
     ],
 )
@@ -83,3 +85,37 @@ def test_a_fact_is_one_address_at_most(tmp_path: Path, role: str, variable: str)
         {"ansible.builtin.assert": {"that": f"found == {want}", "fail_msg": "{{ found }}"}, "vars": {"found": found}},
     ]
     assert changed(begin(tmp_path / "run", tasks, "-i", str(tmp_path / "hosts.json"))) == 0
+
+
+# What hosts say of themselves, and whether it is the address of one host.
+TOLD = {
+    "192.0.2.9": True,
+    "2001:db8::9": True,
+    "0.0.0.0/0 ::/0": False,
+    "192.0.2.0/24": False,
+    "192.0.2.1-192.0.2.9": False,
+    "192.0.2.9 192.0.2.10": False,
+    "192.0.2.9, 192.0.2.10": False,
+    "192.0.2.999": False,
+    "::/0": False,
+    "fade": False,
+    "": False,
+}
+
+
+def test_a_host_tells_one_address_to_the_rules_of_the_southbound_database(tmp_path: Path) -> None:
+    """Where the inventory has a name only, one address is believed of the host, and nothing more."""
+    tasks: list[dict[str, Any]] = []
+    for number, told in enumerate(TOLD):
+        facts = {"default_ipv4": {"address": told}, "all_ipv4_addresses": [], "cacheable": True}
+        host = {"name": f"k{number}", "groups": ["cloud_compute"], "ansible_host": f"k{number}.example"}
+        tasks += [
+            {"ansible.builtin.add_host": host},
+            {"ansible.builtin.set_fact": facts, "delegate_to": f"k{number}", "delegate_facts": True},
+        ]
+    want = [told if one else f"unknown:k{number}" for number, (told, one) in enumerate(TOLD.items())]
+    tasks += [
+        {"ansible.builtin.include_vars": {"file": str(ROOT / "roles/network/vars/main.yml")}},
+        {"ansible.builtin.assert": {"that": f"__network_compute_addresses | split == {want}"}},
+    ]
+    changed(begin(tmp_path, tasks))

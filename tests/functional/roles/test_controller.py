@@ -167,6 +167,26 @@ def test_an_authority_without_addresses_vouches_for_none(tmp_path: Path) -> None
     assert not leaf(kept, tmp_path, "IP:fd00::9")
 
 
+def test_a_client_that_came_later_is_believed(tmp_path: Path) -> None:
+    """By those who have the authority's certificate from before: its subject is a system-id, and no name of a server."""
+    kept, place = tmp_path / "ca", tmp_path / "client"
+    tasks = authority(kept)
+    tasks[0]["vars"]["ca_permitted_names"] = ["k1.example.org"]
+    given = {"ca_certificate_path": str(place), "ca_certificate_purpose": "client"}
+    role = {"name": "agentless.cloud.ca", "tasks_from": "certificate"}
+    more = {**tasks[0]["vars"], **given, "ca_certificate_subject": "k9.example.org"}
+    tasks.append({"ansible.builtin.include_role": role, "vars": more})
+    trusted = ["-e", f"__ca_trusted={kept}/ca.pem"]
+    changed(begin(tmp_path / "first", tasks, *trusted))
+    judge = ["openssl", "verify", "-no-CAfile", "-no-CApath", "-trusted", kept / "ca.pem", "-purpose"]
+    for purpose, status in (("sslclient", 0), ("sslserver", 2)):
+        command = [*judge, purpose, place / "certificate.pem"]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == status, purpose
+    subject = openssl("x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in", place / "certificate.pem")
+    assert subject.strip() == "subject=CN=k9.example.org"
+    assert changed(begin(tmp_path / "again", tasks, *trusted)) == 0
+
+
 def test_an_authority_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
     kept = tmp_path / "ca"
     kept.mkdir(mode=0o700)

@@ -61,4 +61,6 @@ def render(
 
 def _lacks(host: Host) -> dict[str, Any]:
     """What roles have to leave out: Debian's kernel for User-Mode Linux has nftables for bridges alone."""
-    return {"volume_firewall": False} if host.machine and host.machine.kind == UML else {}
+    if host.machine and host.machine.kind == UML:
+        return {"volume_firewall": False, "network_firewall": False}
+    return {}
