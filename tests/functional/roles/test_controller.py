@@ -168,7 +168,7 @@ def test_an_authority_without_addresses_vouches_for_none(tmp_path: Path) -> None
 
 
 def test_a_client_that_came_later_is_believed(tmp_path: Path) -> None:
-    """By those who have the authority's certificate from before: its subject is a system-id, and no name of a server."""
+    """By those who have the authority's certificate from before: its subject is a system-id, no server's name."""
     kept, place = tmp_path / "ca", tmp_path / "client"
     tasks = authority(kept)
     tasks[0]["vars"]["ca_permitted_names"] = ["k1.example.org"]
