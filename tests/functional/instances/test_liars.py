@@ -6,23 +6,26 @@
 
 A compute host adds facts with the names of our variables. Where nothing guards, Ansible takes them for the operator's
 own words, which the first test shows: else the others could not fail. A storage host says that a volume is somewhere
-else.
+else, the OVN central tells a compute host where it is, an image store gives away what nobody has put there.
+
+The last test has a host of each kind lie twice: to this collection, and to one that lacks the guard.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import shlex
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from agentless_lab import lab
 
-from . import liar
-from .cloud import Cloud
+from . import liar, unguarded
+from .cloud import Cloud, usual
 from .volumes import STORAGE, Site
 
 pytestmark = pytest.mark.lab
@@ -185,3 +188,93 @@ def test_a_storage_host_that_says_another_source(site: Site) -> None:
     gone = cloud.tasks(*({f"agentless.cloud.{kind}": {"name": name, "state": "absent"}} for kind, name in GONE))
     assert gone.returncode == 0, gone.output
     assert cloud.left_over() == {}
+
+
+ELSEWHERE = "203.0.113.66"  # an address of nobody
+POSTED = b"posted by its owner"
+
+
+def a_database_of_theirs(site: Site, folder: pathlib.Path, **environ: str) -> list[str]:
+    """A compute host chooses the database: what there is at its path on the controller."""
+    theirs = folder / "theirs.db"
+    play = {
+        "hosts": "k2",
+        "gather_facts": False,
+        "tasks": [GATHER, {"ansible.builtin.include_role": {"name": "agentless.cloud.cell"}}],
+    }
+    with liar.lying(site, "k2", facts={"agentless_database": f"sqlite:///{theirs}"}):
+        site.run([play], **INJECTED, **environ)
+    return [path.name for path in folder.glob("theirs.db")]
+
+
+def a_file_of_the_compute_host(site: Site, folder: pathlib.Path, **environ: str) -> list[str]:
+    """A storage host says that a volume is a file of the host that asks: the disks of the guest that are that file."""
+    wanted = {"agentless.cloud.volume": {"name": "data", "size": 1, "volume_type": "fast"}}
+    guest = {**usual({"name": "trusting", "host": "k1"})["agentless.cloud.instance"], "volumes": ["data"]}
+    site.host("k1", f"printf {CANARY} > /root/secret; truncate -s 1M /root/secret")
+    with liar.lying(site, STORAGE, instead={"protocol": "file", "path": "/root/secret"}):
+        site.tasks(wanted, {"agentless.cloud.instance": guest}, **environ)
+    listed = "for each in $(virsh list --all --uuid); do virsh domblklist $each; done"
+    found = [line.split()[1] for line in site.host("k1", listed).splitlines() if "secret" in line]
+    gone = site.tasks(*({f"agentless.cloud.{kind}": {"name": name, "state": "absent"}} for kind, name in GONE))
+    assert gone.returncode == 0, gone.output
+    return found
+
+
+def an_address_of_another_host(site: Site, folder: pathlib.Path, **environ: str) -> list[str]:
+    """The OVN central says where it is while it answers for a compute host: where that one would send tunnels to."""
+    role = {"name": "agentless.cloud.compute", "tasks_from": "renamed", "public": True}
+    tasks = [
+        GATHER,
+        {"ansible.builtin.include_role": role, "vars": {"__compute_external_ids": {}}},
+        {"ansible.builtin.debug": {"msg": "{{ compute_encap_address }}"}},
+    ]
+    lie = {"all_ipv4_addresses": [], "default_ipv4": {"address": ELSEWHERE}}
+    with liar.lying(site, "k1", facts=lie):
+        played = site.run([{"hosts": "k2", "gather_facts": False, "tasks": tasks}], **environ)
+    assert played.returncode == 0, played.output
+    true = lab.find(site.name, "k2").address
+    assert played.last["msg"] in (true, ELSEWHERE)
+    return [played.last["msg"]] if played.last["msg"] != true else []
+
+
+def a_disk_of_the_stores(site: Site, folder: pathlib.Path, **environ: str) -> list[str]:
+    """An image store gives away something else than was put there: the files of the compute host that have it."""
+    content = folder / "posted.raw"
+    content.write_bytes((b"\xfa\xf4\xeb\xfd" + POSTED).ljust(510, b"\0") + b"\x55\xaa".ljust(1 << 20, b"\0"))
+    posted = {"name": "posted", "filename": str(content), "disk_format": "raw", "stores": ["k1"]}
+    (made,) = site.tasks({"agentless.cloud.image": posted}).results
+    digest = made["image"]["checksum"].removeprefix("sha256:")
+    kept = f"/var/lib/agentless/image-store/sha256/{digest}"
+    site.host("k1", f"printf {shlex.quote(CANARY)} | dd of={kept} bs=1 seek=4096 conv=notrunc status=none")
+    played = site.tasks(usual({"name": "victim", "image": "posted", "host": "k2"}), **environ)
+    assert (played.returncode == 0) == bool(environ), played.output
+    line = f"grep -lsa {CANARY[:-1]}[{CANARY[-1]}] /var/lib/agentless/images/* || true"
+    found = site.host("k2", line).split()
+    gone = site.tasks(
+        {"agentless.cloud.instance": {"name": "victim", "state": "absent"}},
+        {"agentless.cloud.image": {"name": "posted", "state": "absent"}},
+    )
+    assert gone.returncode == 0, gone.output
+    site.host("k2", f"rm -f /var/lib/agentless/images/{digest}")
+    return [pathlib.Path(path).name.replace(digest, "the image") for path in found]
+
+
+Attack = Callable[..., list[str]]
+ATTACKS: dict[str, tuple[Attack, list[str]]] = {
+    "compute": (a_database_of_theirs, ["theirs.db"]),
+    "storage": (a_file_of_the_compute_host, ["/root/secret"]),
+    "network": (an_address_of_another_host, [ELSEWHERE]),
+    "image": (a_disk_of_the_stores, ["the image"]),
+}
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_a_host_of_each_kind_gains_nothing_and_would_without_the_guard(
+    site: Site, tmp_path: pathlib.Path, kind: str
+) -> None:
+    attack, gained = ATTACKS[kind]
+    assert attack(site, tmp_path) == []
+    with unguarded.without(kind, tmp_path) as environ:
+        assert attack(site, tmp_path, **environ) == gained
+    assert site.left_over() == {}
