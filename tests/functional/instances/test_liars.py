@@ -34,6 +34,9 @@ INJECTED = {"ANSIBLE_INJECT_FACT_VARS": "True"}
 GONE = (("instance", "trusting"), ("volume", "data"))
 CANARY = "canary-51ab7e-of-the-controller"
 LIMIT = 2
+FILE = "/srv/secret"  # of a compute host, for root alone
+ELSEWHERE = "203.0.113.66"  # an address of nobody
+POSTED = b"posted by its owner"
 # As site does.
 NEEDED = ("network", "distribution", "service_mgr", "pkg_mgr", "selinux", "python", "platform")
 GATHER = {"ansible.builtin.setup": {"gather_subset": ["!all", "!min", *NEEDED]}}
@@ -190,10 +193,6 @@ def test_a_storage_host_that_says_another_source(site: Site) -> None:
     assert cloud.left_over() == {}
 
 
-ELSEWHERE = "203.0.113.66"  # an address of nobody
-POSTED = b"posted by its owner"
-
-
 def a_database_of_theirs(site: Site, folder: pathlib.Path, **environ: str) -> list[str]:
     """A compute host chooses the database: what there is at its path on the controller."""
     theirs = folder / "theirs.db"
@@ -211,11 +210,12 @@ def a_file_of_the_compute_host(site: Site, folder: pathlib.Path, **environ: str)
     """A storage host says that a volume is a file of the host that asks: the disks of the guest that are that file."""
     wanted = {"agentless.cloud.volume": {"name": "data", "size": 1, "volume_type": "fast"}}
     guest = {**usual({"name": "trusting", "host": "k1"})["agentless.cloud.instance"], "volumes": ["data"]}
-    site.host("k1", f"printf {CANARY} > /root/secret; truncate -s 1M /root/secret")
-    with liar.lying(site, STORAGE, instead={"protocol": "file", "path": "/root/secret"}):
+    site.host("k1", f"printf {CANARY} > {FILE}; chmod 600 {FILE}; truncate -s 1M {FILE}")
+    with liar.lying(site, STORAGE, instead={"protocol": "file", "path": FILE}):
         site.tasks(wanted, {"agentless.cloud.instance": guest}, **environ)
     listed = "for each in $(virsh list --all --uuid); do virsh domblklist $each; done"
-    found = [line.split()[1] for line in site.host("k1", listed).splitlines() if "secret" in line]
+    found = [line.split()[1] for line in site.host("k1", listed).splitlines() if FILE in line]
+    site.host("k1", f"rm {FILE}")
     gone = site.tasks(*({f"agentless.cloud.{kind}": {"name": name, "state": "absent"}} for kind, name in GONE))
     assert gone.returncode == 0, gone.output
     return found
@@ -263,7 +263,7 @@ def a_disk_of_the_stores(site: Site, folder: pathlib.Path, **environ: str) -> li
 Attack = Callable[..., list[str]]
 ATTACKS: dict[str, tuple[Attack, list[str]]] = {
     "compute": (a_database_of_theirs, ["theirs.db"]),
-    "storage": (a_file_of_the_compute_host, ["/root/secret"]),
+    "storage": (a_file_of_the_compute_host, [FILE]),
     "network": (an_address_of_another_host, [ELSEWHERE]),
     "image": (a_disk_of_the_stores, ["the image"]),
 }
