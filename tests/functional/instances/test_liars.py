@@ -212,7 +212,8 @@ def a_file_of_the_compute_host(site: Site, folder: pathlib.Path, **environ: str)
     guest = {**usual({"name": "trusting", "host": "k1"})["agentless.cloud.instance"], "volumes": ["data"]}
     site.host("k1", f"printf {CANARY} > {FILE}; chmod 600 {FILE}; truncate -s 1M {FILE}")
     with liar.lying(site, STORAGE, instead={"protocol": "file", "path": FILE}):
-        site.tasks(wanted, {"agentless.cloud.instance": guest}, **environ)
+        played = site.tasks(wanted, {"agentless.cloud.instance": guest}, **environ)
+    print(played.output[-8000:])  # is shown where the test fails
     listed = "for each in $(virsh list --all --uuid); do virsh domblklist $each; done"
     found = [line.split()[1] for line in site.host("k1", listed).splitlines() if FILE in line]
     site.host("k1", f"rm {FILE}")
