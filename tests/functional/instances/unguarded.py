@@ -27,6 +27,10 @@ GUARDS = {
             "if said.get(key) != wanted.get(key):": "if False:",
             "return wanted": "return said",
         },
+        # The compute host looks once more.
+        "plugins/module_utils/compute/volume_xml.py": {
+            'raise ValueError(f"the source {name!r} is not that of volume {key}")': "pass",
+        },
     },
     "network": {
         "roles/compute/tasks/renamed.yml": {
