@@ -16,7 +16,6 @@ import fcntl
 import hashlib
 import os
 import re
-import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
 
 FORMATS = frozenset({"raw", "qcow2"})
-STALLED = 60  # seconds without a byte after which a download is given up
 CA = "/etc/agentless/ca.pem"  # of the site's own authority, which alone certifies image stores
 
 _CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")
@@ -117,15 +115,17 @@ def _download(handle: int, image: dict[str, Any], digest: str, state_dir: str) -
     os.ftruncate(handle, 0)
     seen = hashlib.sha256()
     written = 0
+    # Most calls find the image here, and do without all that it takes to fetch one.
+    from ansible_collections.agentless.cloud.plugins.module_utils.compute import stores
+
     try:
-        with _open(url) as source:
-            while True:
-                block = source.read(1 << 20)
-                if not block:
-                    break
+        with stores.opened(url, CA) as (source, line):
+            # What is there, and no whole block: that could take a slow store longer than it has.
+            while block := source.read1(1 << 20):
                 written += len(block)
                 if size and written > size:
                     raise BackendError(f"{url} is longer than the {size} bytes registered.", "ImageRefused")
+                line.brought(len(block))
                 seen.update(block)
                 _write(handle, block)
     except OSError as exc:
@@ -144,57 +144,6 @@ def _write(handle: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _open(url: str) -> Any:
-    """Open an HTTPS address of an image store: no proxy, no other scheme, and redirects only within the same host."""
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    class SameHost(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-            after = urllib.request.Request(newurl)
-            if after.host != req.host or after.type != req.type:
-                raise BackendError(f"{url} redirects to {after.type}://{after.host}: refused.", "ImageRefused")
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-    if not url.startswith("https://"):
-        raise BackendError(f"{url!r} is not an HTTPS address.", "ImageRefused")
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPSHandler(context=_trust()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        SameHost(),
-    ):
-        opener.add_handler(handler)
-    try:
-        return opener.open(url, timeout=STALLED)
-    except urllib.error.URLError as exc:
-        if isinstance(exc.reason, ssl.SSLError):
-            raise BackendError(f"{url} could not be opened: {_untrusted(exc.reason)}") from exc
-        raise
-    except (http.client.HTTPException, ValueError) as exc:
-        raise BackendError(f"{url} could not be opened: {exc}.") from exc
-
-
-def _trust() -> ssl.SSLContext:
-    """Trust in the site's own authority and in no other, whatever the system trusts."""
-    try:
-        context = ssl.create_default_context(cafile=CA)
-    except FileNotFoundError as exc:
-        raise BackendError(f"{CA} is missing, by which image stores are known: run agentless.cloud.site.") from exc
-    except (OSError, ssl.SSLError) as exc:
-        raise BackendError(f"{CA} cannot be read ({exc}): run agentless.cloud.site.") from exc
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _untrusted(exc: ssl.SSLError) -> str:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is refused by {CA}: {exc.verify_message.rstrip('.')}. Run agentless.cloud.site."
-    return f"it does not speak TLS as it should: {exc.reason or exc}. Run agentless.cloud.site."
 
 
 def virtual_size(path: str, form: str) -> int:

@@ -20,6 +20,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.findings imp
     Finding,
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.audit.replies import Storage
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.backends import PROTOCOLS
 
 GIB = 1 << 30
 _WHOLE = ("available", "in-use", "reading")  # what it holds is there, at its size
@@ -86,7 +87,7 @@ def _exported(book: Book, backend: Record, has: Storage) -> Iterator[Finding]:
     """Targets of one backend: open for those that have the volume, for nobody else."""
     host, name = str(backend["host"]), str(backend["name"])
     mine = {row["id"] for row in book.stored.get(backend["id"], ()) if row["backend_id"] == backend["id"]}
-    iscsi = ((backend["capabilities"] or {}).get("protocol") or "iscsi") == "iscsi"
+    iscsi = PROTOCOLS.get(str(backend["driver"])) == "iscsi"
     targets = {volume[len("volume-") :]: who for (where, volume), who in has.targets.items() if where == name}
     for key, initiators in sorted(targets.items()):
         held = book.held.get(key, ())

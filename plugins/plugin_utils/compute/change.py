@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import (
@@ -27,7 +27,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.catalog im
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.compare import STATUS_OF, Difference
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute.wanted import Wanted
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import instances, ipam, ports, quota
-from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import CloudError
+from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadReply, CloudError
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.network import secgroups
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, failure
@@ -36,6 +36,7 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import tuni
 SETTLED = frozenset({"ACTIVE", "SHUTOFF"})
 PENDING, PLUGGING, UNPLUGGING, DONE = "PENDING", "PLUGGING", "UNPLUGGING", "ACTIVE"
 MARKS = frozenset({PENDING, PLUGGING, UNPLUGGING})
+STATES = frozenset({"running", "paused", "shutdown", "crashed", "suspended", "unknown", "absent", "foreign"})
 VERB = {"running": "start", "stopped": "stop", "rebooted": "reboot"}
 
 
@@ -130,9 +131,9 @@ def _power_operations(wish: Wanted, guest: orders.Guest, generation: int) -> lis
 
 
 def observed(request: Request, crowd: Sequence[orders.Guest]) -> dict[str, str]:
-    """What the hosts say of the guests' power: ``running``, ``shutdown``, ``absent``, ..., by instance id.
+    """What the hosts say of the guests' power, one of :data:`STATES` by instance id.
 
-    :raises CloudError: a host cannot be asked.
+    :raises CloudError: a host cannot be asked, or answers with something else.
     """
     by_host: dict[str, list[str]] = defaultdict(list)
     for guest in crowd:
@@ -140,10 +141,13 @@ def observed(request: Request, crowd: Sequence[orders.Guest]) -> dict[str, str]:
     calls = [Call(host, "compute_backend", [{"op": "inspect", "ids": ids}]) for host, ids in sorted(by_host.items())]
     seen: dict[str, str] = {}
     for reply in request.rpc.map(calls) if calls else []:
-        found = request.rpc.results(reply)[0].get("instances") or {}
+        found = request.rpc.results(reply)[0].get("instances")
         for key in by_host[reply.host]:
-            state = found.get(key, {}).get("state") if isinstance(found, dict) else None
-            seen[key] = str(state or "absent")
+            one = found.get(key) if isinstance(found, Mapping) else None
+            state = one.get("state") if isinstance(one, Mapping) else None
+            if not isinstance(state, str) or state not in STATES:
+                raise BadReply(f"{reply.host} does not say how its guest {key} is.", host=reply.host)
+            seen[key] = state
     return seen
 
 

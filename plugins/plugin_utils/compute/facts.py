@@ -54,7 +54,7 @@ def read(host: str, reply: Mapping[str, Any]) -> Facts:
     try:
         return Facts(
             identity=str(uuid.UUID(reply["identity"])) if reply.get("identity") else None,
-            address=str(ipaddress.ip_address(reply["address"])) if reply.get("address") else None,
+            address=_address(reply["address"]) if reply.get("address") else None,
             virt_types=[name for name in VIRT_TYPES if name in _list(reply["virt_types"], 16)],
             cpu=_cpu(reply["cpu"]),
             capacity={name: _number(reply["capacity"][name], MOST[name]) for name in RESOURCES},
@@ -142,6 +142,13 @@ def _device(value: Mapping[str, Any]) -> dict[str, Any]:
         "numa_node": None if node is None else _number(node, 1 << 16),
         "driver": _optional(value.get("driver")),
     }
+
+
+def _address(value: Any) -> str:
+    """One address. A number would be one too, and what follows a per cent sign in IPv6 could be any text."""
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError(f"{clean(value, 64)!r} is not an address")
+    return str(ipaddress.ip_address(value))
 
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:

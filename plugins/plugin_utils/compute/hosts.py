@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.agentless.cloud.plugins.plugin_utils import initiators
 from ansible_collections.agentless.cloud.plugins.plugin_utils.changes import Change, compare, created, removed
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import capacity
 from ansible_collections.agentless.cloud.plugins.plugin_utils.compute import facts as host_facts
@@ -149,7 +150,7 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
     first = capacity.first(found, said)
     if said is not None:
         capacity.refuse_jump(name, said, first, limits)
-        _refuse_anothers_name(conn, name, said.about.get("initiator"), found)
+        _refuse_name(conn, name, said.about.get("initiator"), found)
     values = _columns(args, cell, found, said, limits)
     values["facts"]["first_capacity"] = first
     held = capacity.held(args, found, said, limits)
@@ -174,23 +175,18 @@ def _planned(conn: sa.Connection, args: Mapping[str, Any], name: str, said: Fact
     return Plan(found, cell, values, capacity.inventories(held), aggregates, changes)
 
 
-def _refuse_anothers_name(conn: sa.Connection, name: str, initiator: str | None, found: Record | None) -> None:
-    """Refuse a host that logs in to volumes by the name of another one: whoever shuts out the one would let in both.
+def _refuse_name(conn: sa.Connection, name: str, initiator: str | None, found: Record | None) -> None:
+    """Refuse a host that logs in to volumes by another name than it did, where that would let somebody else in.
 
-    :raises HostMismatch: it does.
+    :raises HostMismatch: the name is another host's.
+    :raises InUse: the host has volumes, which storage hosts have opened to the name that it had.
     """
-    if initiator is None or (found is not None and found.get("initiator") == initiator):
+    before = found.get("initiator") if found else None
+    if initiator is None or initiator == before:
         return
-    # The database looks for the text, so that it hands over the facts of no other host.
-    holds = sa.cast(tables.hosts.c.facts, sa.Text).contains(initiator, autoescape=True)
-    query = sa.select(tables.hosts.c.name, tables.hosts.c.facts).where(tables.hosts.c.name != name, holds)
-    for other, about in conn.execute(query):
-        if (about or {}).get("initiator") == initiator:
-            raise HostMismatch(
-                f"{name} logs in to volumes as {initiator}, and so does {other}: a storage host could not tell them "
-                f"apart. Give {name} a name of its own in /etc/iscsi/initiatorname.iscsi and run again.",
-                host=name,
-            )
+    initiators.refuse_anothers(conn, name, initiator)
+    if before:
+        initiators.refuse_change(conn, name, before, initiator)
 
 
 def _cell(conn: sa.Connection, args: Mapping[str, Any], found: Record | None) -> Record:

@@ -42,7 +42,7 @@ class Guest:
     """A stopped instance whose disk becomes an image.
 
     :param properties: those of the image that it was booted from.
-    :param disk: GiB of its disk; 0: as large as that image.
+    :param disk: GiB of its disk.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Guest:
     @property
     def defaults(self) -> Record:
         """What its image has, unless the task says something else."""
-        return {"properties": dict(self.properties), **({"min_disk": self.disk} if self.disk else {})}
+        return {"properties": dict(self.properties), "min_disk": self.disk}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
 
     :raises NotFound: there is none.
     :raises InUse: it is not stopped.
-    :raises BadInput: what else is said cannot be true of its disk.
+    :raises BadInput: what else is said cannot be true of its disk, or it has none.
     """
     if wish.instance is None:
         return None
@@ -102,6 +102,11 @@ def guest(conn: sa.Connection, wish: Wanted, project_id: str) -> Guest | None:
     host = records.get(conn, cell.hosts, found["host_id"])["name"]
     properties = (found["image"] or {}).get("properties") or {}
     size = int((found["flavor"] or {}).get("disk") or 0)
+    if not size:  # there would be no bound on what its host may say that it has
+        raise BadInput(
+            f"Instance {found['name']!r} has no disk of its own, but volumes: make the image of the one that it boots "
+            "from (volume)."
+        )
     return Guest(found["id"], found["name"], found["generation"], host, properties, size)
 
 
@@ -174,10 +179,10 @@ def _plain(wish: Wanted) -> None:
 
 def _announced(origin: Guest, answer: Mapping[str, Any], directory: str) -> int:
     size = answer.get("size")
-    if not isinstance(size, int) or size <= 0:
+    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
         raise BadReply(f"{origin.host} does not say how large the disk of {origin.name} is.", host=origin.host)
     most = (origin.disk << 30) + (origin.disk << 30) // _TABLES[1] + _TABLES[0]
-    if origin.disk and size > most:
+    if size > most:
         raise BadReply(
             f"{origin.host} says that the disk of {origin.name} is a file of {size} bytes; one of {origin.disk} GiB "
             f"has at most {most}. Look at the host before you use it again.",

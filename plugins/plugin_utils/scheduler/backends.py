@@ -16,6 +16,8 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.story im
 _WORDS = Words("volume", "backend", "No backend is registered: give storage hosts volume_backends and run site.")
 _SCOPE = "capabilities:"
 CONNECTION = "connection"  # for the compute host: how it reaches the volume
+# How a volume is reached, by the driver of its backend: never what the storage host says.
+PROTOCOLS: Mapping[str, str] = {"lvm": "iscsi", "file": "iscsi", "nfs": "nfs", "rbd": "rbd", "gluster": "gluster"}
 
 
 class BackendState(NamedTuple):
@@ -38,6 +40,11 @@ class BackendState(NamedTuple):
     def label(self) -> str:
         """The backend in a message."""
         return f"{self.host}@{self.name}"
+
+    @property
+    def protocol(self) -> str:
+        """How compute hosts reach its volumes."""
+        return PROTOCOLS.get(self.driver, self.driver)
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,12 @@ def _type(backend: BackendState, spec: VolumeSpec) -> str | None:
 
 def _specs(backend: BackendState, spec: VolumeSpec) -> str | None:
     """As Cinder reads them: keys without a scope and those of ``capabilities:``; other scopes are for others."""
-    known = {**backend.capabilities, "volume_backend_name": backend.name, "driver": backend.driver}
+    ours = {"volume_backend_name": backend.name, "driver": backend.driver, "protocol": backend.protocol}
+    known = {**backend.capabilities, **ours}
     for key, wanted in sorted(spec.extra_specs.items()):
         if key == CONNECTION:
-            spoken = backend.capabilities.get("protocol", "iscsi")
-            if wanted != "qemu" and spoken != "iscsi":
-                return f"is reached by {spoken}, which {CONNECTION} {wanted} cannot"
+            if wanted != "qemu" and backend.protocol != "iscsi":
+                return f"is reached by {backend.protocol}, which {CONNECTION} {wanted} cannot"
             continue
         name = key.removeprefix(_SCOPE)
         if ":" in name:

@@ -29,13 +29,15 @@ from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import (
 )
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
 from ansible_collections.agentless.cloud.plugins.plugin_utils.rpc import Call, Rpc
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.backends import PROTOCOLS
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import orders
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.abilities import abilities
 
 Record = dict[str, Any]
 _News = list[tuple["Record | None", Record]]
 
 GROUP = "cloud_volume"
-DRIVERS = frozenset({"lvm", "file", "nfs", "rbd", "gluster"})
+DRIVERS = frozenset(PROTOCOLS)
 RATIO = 1.0  # thin backends hold more than they have only where the operator says so
 LARGEST_RATIO = 1000
 MOST = 64  # backends of one host, and things that one of them can
@@ -44,7 +46,7 @@ LONGEST = 255  # characters of a text that a host says
 _EXACT = 1 << 53  # up to here a number is the same in every form that it is kept in
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,30}")  # as the role takes them
 _ABILITY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_SETTINGS = ("zone", "allocation_ratio", "reserved", "total")
+_SETTINGS = ("zone", "allocation_ratio", "reserved", "total", "capabilities")
 _ASKED = 120  # seconds
 _REFUSED = (BadReply, BadInput, AlreadyExists, InUse)  # what a write can fail for that lies in the values of one host
 
@@ -78,6 +80,8 @@ def as_said(request: Request, rows: Sequence[Record]) -> list[Record]:
     for row in rows:
         variables = request.hostvars.get(row["host"]) or {}
         about = {**settings(row["name"], variables), "total": _capped(row["name"], row["total"], variables)}
+        entry = _entries(variables).get(row["name"], {})
+        about["capabilities"] = abilities(row["driver"], entry, row["capabilities"] or {})
         said.append({**row, **_lawful(about, row)} if _differs(row, about) else row)
     return said
 
@@ -208,17 +212,32 @@ def _news(conn: sa.Connection, host: str, found: Sequence[Record], variables: Ma
         if said and each["name"] not in said:
             continue  # what the inventory does not name takes no volumes
         row = known.pop(each["name"], None)
-        driver = said.get(each["name"], {}).get("driver") or (row["driver"] if row else each["driver"])
-        if each["driver"] != driver:
-            text = f"{host} says that its backend {each['name']!r} is {each['driver']}; it is to be {driver}."
-            raise BadReply(f"{text} If it was made anew, write its driver into volume_backends.", host=host)
+        entry = said.get(each["name"], {})
+        driver = entry.get("driver") or (row["driver"] if row else each["driver"])
+        _of_its_kind(host, each, driver)
+        can = abilities(driver, entry, each["capabilities"])
         total = _capped(each["name"], each["total"], variables)
-        values = {**each, **settings(each["name"], variables), "state": "enabled", "total": total}
+        values = {**each, **settings(each["name"], variables), "state": "enabled", "total": total, "capabilities": can}
         values = _lawful(values, row)
         if row is None or _differs(row, values):
             news.append((row, values))
     news += [(row, {"state": "disabled"}) for row in known.values() if row["state"] == "enabled"]
     return news
+
+
+def _of_its_kind(host: str, each: Record, driver: str) -> None:
+    """Refuse a backend whose host says that it has another driver, or is reached in another way than that driver's.
+
+    :raises BadReply: it does.
+    """
+    text = f"{host} says that its backend {each['name']!r} is"
+    if each["driver"] != driver:
+        more = "If it was made anew, write its driver into volume_backends."
+        raise BadReply(f"{text} {each['driver']}; it is to be {driver}. {more}", host=host)
+    protocol = PROTOCOLS[driver]
+    spoken = each["capabilities"].get("protocol", protocol)
+    if spoken != protocol:
+        raise BadReply(f"{text} reached by {spoken!r}; with the driver {driver} that is {protocol}.", host=host)
 
 
 def _entries(variables: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

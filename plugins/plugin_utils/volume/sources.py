@@ -22,10 +22,12 @@ from typing import Any
 from ansible_collections.agentless.cloud.plugins.module_utils.volume import cephx, gluster, nfs
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, BadReply
 from ansible_collections.agentless.cloud.plugins.plugin_utils.front import Request
+from ansible_collections.agentless.cloud.plugins.plugin_utils.hosttext import SHORT, clean
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.orders import Operation, Record
 
 IQN, PORT = "iqn.2026-01.cloud.agentless", 3260  # the defaults of the role volume
 MOST_MONITORS = 16
+LONGEST = 200  # characters of what a host says that messages show
 _OUTCOME = ("ok", "changed")
 
 
@@ -60,8 +62,9 @@ def confirmed(request: Request, host: str, backend: Mapping[str, Any], order: Op
     # An older host does not say by which further portals it can be reached.
     for key in sorted({*wanted, *said} - ({"portals"} if "portals" not in said else set())):
         if said.get(key) != wanted.get(key):
+            told = f"{clean(key, SHORT)} {clean(repr(said.get(key)), LONGEST)}"
             raise BadReply(
-                f"{host} says that volume {order['id']} is reached by {key} {said.get(key)!r}; by its record and the "
+                f"{host} says that volume {order['id']} is reached by {told}; by its record and the "
                 f"inventory it is {wanted.get(key)!r}. Nothing was attached to it. If the address is right, give it to "
                 "the host as volume_address in the inventory; if the host lies, it has fallen.",
                 host=host,
@@ -190,19 +193,30 @@ def _rbd(about: _About) -> Record:
 
 
 def _monitors(about: _About) -> list[str]:
-    """The monitors that the host says: addresses with ports, and not many."""
+    """The monitors that the host says: addresses of hosts with ports, each in its usual form, and not many."""
     said = about.said.get("monitors")
-    if not isinstance(said, list) or not 0 < len(said) <= MOST_MONITORS or not all(_is_portal(each) for each in said):
-        raise BadReply(f"{about.host} does not say its cluster's monitors as addresses with ports.", host=about.host)
-    return [str(each) for each in said]
+    found = [_monitor(each) for each in said] if isinstance(said, list) and len(said) <= MOST_MONITORS else []
+    if not found or None in found:
+        raise BadReply(
+            f"{about.host} does not say its cluster's monitors as at most {MOST_MONITORS} addresses of hosts with "
+            "ports. Name them as monitors of the backend in volume_backends.",
+            host=about.host,
+        )
+    return [str(each) for each in found]
 
 
-def _is_portal(text: Any) -> bool:
-    address, _colon, port = str(text).rpartition(":")
+def _monitor(said: Any) -> str | None:
+    """An address with a port, put together anew; None of what is none, or of no other machine's.
+
+    What follows a per cent sign in an address of IPv6 could be any text.
+    """
+    text, _colon, port = said.rpartition(":") if isinstance(said, str) else ("", "", "")
     with contextlib.suppress(ValueError):
-        ipaddress.ip_address(address.strip("[]"))
-        return isinstance(text, str) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
-    return False
+        found = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+        near = found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local
+        if "%" not in text and not near and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+            return _portal(str(found), port)
+    return None
 
 
 _SOURCES: dict[str, Callable[[_About], Record]] = {

@@ -51,7 +51,7 @@ BOOK = Book(
         {"project_id": "p1", "resource": resource, "used": used}
         for resource, used in (("instances", 1), ("vcpus", 2), ("ram", 512), ("volumes", 1), ("gigabytes", 4))
     ],
-    backends=[{"id": "b1", "name": "lvm1", "host": "s1", "used": 2, "capabilities": {"protocol": "iscsi"}}],
+    backends=[{"id": "b1", "name": "lvm1", "host": "s1", "used": 2, "driver": "lvm", "capabilities": {}}],
     volumes=[
         {
             "id": VOLUME,
@@ -100,6 +100,10 @@ def volume(**values: Any) -> Book:
     return replace(BOOK, volumes=[{**BOOK.volumes[0], **values}])
 
 
+def backend(**values: Any) -> Book:
+    return replace(BOOK, backends=[{**BOOK.backends[0], **values}])
+
+
 def attachment(**values: Any) -> Book:
     row = {**ATTACHMENT, **values}
     return replace(BOOK, attachments=[row])
@@ -142,6 +146,16 @@ ON_STORAGE: dict[str, tuple[Book, replies.Storage, list[tuple[str, str, str]]]] 
     ),
     "a target while it is attached": (attachment(status="attaching"), STORAGE, []),
     "no target for one that is attached": (BOOK, replace(STORAGE, targets={}), [("missing", "target", VOLUME)]),
+    "no target, of a host that says that it needs none": (
+        backend(driver="lvm", capabilities={"protocol": "nfs"}),
+        replace(STORAGE, targets={}),
+        [("missing", "target", VOLUME)],
+    ),
+    "no target, where none is needed": (
+        backend(driver="nfs", capabilities={"protocol": "iscsi"}),
+        replace(STORAGE, targets={}),
+        [],
+    ),
     "a stranger let in": (
         BOOK,
         replace(STORAGE, targets={("lvm1", f"volume-{VOLUME}"): frozenset({IQN, STRANGER})}),

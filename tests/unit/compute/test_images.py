@@ -10,6 +10,7 @@ import hashlib
 import os
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,10 @@ import pytest
 
 from ansible_collections.agentless.cloud.plugins.module_utils.backend import BackendError, Context
 from ansible_collections.agentless.cloud.plugins.module_utils.compute import disks, images
+from ansible_collections.agentless.cloud.plugins.module_utils.image import pace
+from ansible_collections.agentless.cloud.plugins.module_utils.image import store as stored
 from tests.unit.image import tls
+from tests.unit.image.web import gives, sends, serving
 
 CONTENT = os.urandom(3 << 20)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -161,6 +165,104 @@ def test_refused(ctx: Context, store: Store, broken: Callable[[Store], Any], err
 def test_redirect_within_the_host(ctx: Context, store: Store) -> None:
     """Followed, since the address that was named still answers."""
     images.ensure(ctx, store.image(other(store, "127.0.0.1")))
+    assert cached(ctx) == [DIGEST]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+WHOLE = HEAD + b"Content-Length: " + str(len(CONTENT)).encode() + b"\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+TOO_SLOW = "it is too slow"
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """Ends a server that would go on for ever."""
+    ended = threading.Event()
+    yield ended
+    ended.set()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        ((b"H",), TOO_SLOW),
+        ((HEAD, b"X: y\r\n"), TOO_SLOW),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n",), TOO_SLOW),
+        ((WHOLE, b"x"), TOO_SLOW),
+        ((WHOLE + CONTENT[: 1 << 20], b"x"), TOO_SLOW),
+        ((CHUNKED, b"1\r\nx\r\n"), TOO_SLOW),
+        ((CHUNKED, b"1;"), TOO_SLOW),
+        ((b"",), TOO_SLOW),
+        ((CHUNKED + b"0\r\n", b"X: y\r\n" * 10000), "more than 1 MiB that are not the file"),
+    ],
+)
+def test_a_store_that_drips_is_left(
+    ctx: Context,
+    authority: tls.Authority,
+    stop: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    pieces: tuple[bytes, ...],
+    said: str,
+) -> None:
+    """A byte always comes before a time-out of the socket would say that there is none; the next store is asked."""
+    monkeypatch.setattr(images, "CA", str(authority.ca))
+    monkeypatch.setattr(pace, "STALLED", 0.5 if said == TOO_SLOW else 30)
+    monkeypatch.setattr(pace, "BESIDE", 1 << 20)
+
+    def raw(handler: BaseHTTPRequestHandler) -> None:
+        sends(*pieces, stop=stop)(handler)
+        handler.close_connection = True
+
+    began = time.monotonic()
+    with serving(authority) as server:
+        server.answers.update({"/bad": raw, "/good": gives(CONTENT)})
+        image = {"checksum": f"sha256:{DIGEST}", "format": "raw", "size": len(CONTENT)}
+        with pytest.raises(BackendError, match=f"/bad could not be downloaded: .*{said}"):
+            images.ensure(ctx, {**image, "url": f"{server.base}/bad"})
+        assert cached(ctx) == []
+        urls = {"url": f"{server.base}/bad", "mirrors": [f"{server.base}/good"]}
+        path, _downloaded = images.ensure(ctx, {**image, **urls})
+        assert Path(path).read_bytes() == CONTENT
+        about = {"id": "7a3d5c1e-52b0-4c8e-9d6b-0c6f2f9b7a10", **image, "url": f"{server.base}/bad"}
+        with pytest.raises(BackendError, match=said):
+            stored.fetch(ctx, about)
+        stop.set()
+    assert time.monotonic() - began < 10
+
+
+def test_a_pace_is_good_enough_and_still_has_an_end(
+    ctx: Context, authority: tls.Authority, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "CA", str(authority.ca))
+    monkeypatch.setattr(pace, "STALLED", 0.5)
+    monkeypatch.setattr(pace, "SLOWEST", 1000)
+    monkeypatch.setattr(pace, "LONGEST", 2.0)
+    began = time.monotonic()
+    with serving(authority) as server:
+        server.answers["/"] = sends(WHOLE, b"x" * 100, stop=stop)
+        with pytest.raises(BackendError, match="it takes longer than"):
+            images.ensure(ctx, {"checksum": f"sha256:{DIGEST}", "format": "raw", "url": f"{server.base}/"})
+        stop.set()
+    assert 1.9 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("broken", [CHUNKED + b"5\r\nxx", CHUNKED + b"zz\r\n", b"HTTP/9 what\r\n\r\n", b"\r\n"])
+def test_what_is_not_http(
+    ctx: Context, authority: tls.Authority, monkeypatch: pytest.MonkeyPatch, broken: bytes
+) -> None:
+    """It is an error of that address, so that the next one is tried."""
+    monkeypatch.setattr(images, "CA", str(authority.ca))
+
+    def raw(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(broken)
+        handler.close_connection = True
+
+    with serving(authority) as server:
+        server.answers.update({"/bad": raw, "/good": gives(CONTENT)})
+        image = {"checksum": f"sha256:{DIGEST}", "format": "raw", "size": len(CONTENT), "url": f"{server.base}/bad"}
+        with pytest.raises(BackendError, match="/bad could not be"):
+            images.ensure(ctx, image)
+        images.ensure(ctx, {**image, "mirrors": [f"{server.base}/good"]})
     assert cached(ctx) == [DIGEST]
 
 

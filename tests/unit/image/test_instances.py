@@ -144,6 +144,7 @@ def test_what_cannot_be_meant(
         (0, "how large"),
         (-1, "how large"),
         ("1", "how large"),
+        (True, "how large"),
         (2 << 30, "at most"),
         (1 << 62, "at most"),
     ],
@@ -155,6 +156,17 @@ def test_a_host_that_lies_about_the_size(
     with pytest.raises(BadReply, match=said):
         cloud.ask("image", name="golden", instance="web1")
     assert "fetch_file" not in bus.done
+
+
+def test_one_without_a_disk_has_no_bound(cloud: Cloud, bus: Bus, guest: str) -> None:
+    """What its host would say that it has could be as large as the controller's temporary directory."""
+    with cloud.conductor as conductor, conductor.transaction() as conn:
+        flavor = {**records.get(conn, cell.instances, guest)["flavor"], "disk": 0}
+        records.update(conn, cell.instances, guest, flavor=flavor)
+    for check in (True, False):
+        with pytest.raises(BadInput, match="has no disk of its own"):
+            cloud.ask("image", name="golden", instance="web1", check=check)
+    assert bus.done == []
 
 
 @pytest.mark.parametrize("point", ["export_disk", "fetch_file", "put", "store"])

@@ -76,10 +76,25 @@ def test_a_cloud_without_backends_says_what_to_do() -> None:
         place([], VolumeSpec(size=1))
 
 
-def test_only_iscsi_is_reached_by_the_host() -> None:
-    rbd = FAST._replace(capabilities={"protocol": "rbd"})
-    assert fits(rbd, VolumeSpec(size=1, extra_specs={"connection": "qemu"}))
-    assert not fits(rbd, VolumeSpec(size=1, extra_specs={"connection": "multipath"}))
+@pytest.mark.parametrize(
+    ("driver", "said", "host"),
+    [
+        ("lvm", "iscsi", True),
+        ("file", None, True),
+        ("rbd", None, False),
+        ("rbd", "iscsi", False),
+        ("nfs", "iscsi", False),
+        ("gluster", "iscsi", False),
+        ("lvm", "rbd", True),
+        ("carrier pigeon", "iscsi", False),
+    ],
+)
+def test_only_iscsi_is_reached_by_the_host(driver: str, said: str | None, host: bool) -> None:
+    """What speaks iSCSI is told by the driver on record; what a storage host says of it changes nothing."""
+    backend = FAST._replace(driver=driver, capabilities={"protocol": said} if said else {})
+    assert fits(backend, VolumeSpec(size=1, extra_specs={"connection": "qemu"}))
+    assert fits(backend, VolumeSpec(size=1, extra_specs={"connection": "multipath"})) is host
+    assert fits(backend, VolumeSpec(size=1, extra_specs={"protocol": "iscsi"})) is host
 
 
 def test_a_volume_may_stay_in_a_full_backend_that_its_new_type_fits() -> None:

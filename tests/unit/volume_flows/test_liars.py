@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+from ansible_collections.agentless.cloud.plugins.module_utils.volume.config import DRIVERS
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor import records
 from ansible_collections.agentless.cloud.plugins.plugin_utils.conductor.schema import volume as tables
 from ansible_collections.agentless.cloud.plugins.plugin_utils.errors import BadInput, NoValidHost
+from ansible_collections.agentless.cloud.plugins.plugin_utils.scheduler.backends import PROTOCOLS
 from ansible_collections.agentless.cloud.plugins.plugin_utils.volume import backends
+from ansible_collections.agentless.cloud.plugins.plugin_utils.volume.abilities import abilities
 from tests.unit.resources.cloud import Cloud, predict_then_do
 from tests.unit.volume_flows.bus import Bus
 from tests.unit.volume_flows.conftest import backend
@@ -27,6 +31,8 @@ LIES: dict[str, list[Any]] = {
     "one name twice": [backend("lvm1"), backend("lvm1", "nfs")],
     "no end of names": [backend(f"lvm{number}") for number in range(1000)],
     "what it can without end": [{**backend("lvm1"), "capabilities": {"thin": "x" * (1 << 20)}}],
+    "a protocol that is not its driver's": [{**backend("lvm1"), "capabilities": {"protocol": "rbd"}}],
+    "a protocol that is another driver's": [{**backend("lvm1", "nfs"), "capabilities": {"protocol": "iscsi"}}],
 }
 
 
@@ -130,3 +136,67 @@ def test_abilities_do_not_rename(cloud: Cloud, bus: Bus) -> None:
     cloud.ask("volume_type", name="named", extra_specs={"volume_backend_name": "lvm2"})
     made = predict_then_do(cloud, "volume", name="data", size=1, volume_type="named").values["volume"]
     assert made["host"] == "vol2@lvm2"
+
+
+THIN = {"thin": True, "snapshots": True, "online_extend": True}
+THICK = {"thin": False, "snapshots": False, "online_extend": True}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "lvm": {"vg": "v", "pool": "p"},
+    "file": {"path": "/srv/v"},
+    "nfs": {"path": "/srv/v"},
+    "gluster": {"volume": "gv"},
+    "rbd": {"pool": "p", "user": "u"},
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "entry", "said", "want"),
+    [
+        ("lvm", {}, {"thin": True, "snapshots": False}, THIN),
+        ("lvm", {}, {"thin": "yes", "snapshots": True}, THICK),
+        ("lvm", {}, {}, THICK),
+        ("lvm", {"name": "a"}, {"thin": False}, THIN),
+        ("lvm", {"name": "a", "thin": False}, {"thin": True, "snapshots": True}, THICK),
+        ("lvm", {"name": "a", "thin": "no"}, {"thin": True}, THICK),
+        ("lvm", {}, {"clones": True, "ssd": "yes", "iops": 1 << 40, "volume_backend_name": "gold"}, THICK),
+        ("file", {}, {"thin": False, "clones": True, "online_extend": False}, THIN),
+        ("nfs", {}, {"thin": False}, THIN),
+        ("gluster", {}, {}, THIN),
+        ("rbd", {}, {"clones": False}, {**THIN, "clones": True}),
+        ("file", {}, {"separate_exports": True}, {**THIN, "separate_exports": True}),
+        ("file", {}, {"separate_exports": "yes"}, THIN),
+    ],
+)
+def test_abilities_are_the_drivers(
+    driver: str, entry: dict[str, Any], said: dict[str, Any], want: dict[str, Any]
+) -> None:
+    """What a type can ask for is told by the driver and the inventory; what a host makes up draws no volume."""
+    assert abilities(driver, entry, {"protocol": "carrier pigeon", **said}) == {"protocol": PROTOCOLS[driver], **want}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_abilities_are_those_that_the_drivers_have(driver: str) -> None:
+    """The controller's table says what the halves on storage hosts say of themselves."""
+    assert set(DRIVERS) == set(PROTOCOLS)
+    for thin in (True, False):
+        made = DRIVERS[driver](Context(), {**OPTIONS[driver], "thin": thin})
+        said = {"protocol": made.protocol, **made.capabilities}
+        assert abilities(driver, {"thin": thin}, {}) == said
+        assert abilities(driver, {}, said) == said
+
+
+def test_an_ability_that_was_made_up(cloud: Cloud, bus: Bus) -> None:
+    """Neither a new answer nor one recorded long ago has a type's volumes go to the one who made it up."""
+    cloud.ask("volume_type", name="quick", extra_specs={"ssd": "true"})
+    quick: dict[str, Any] = {"name": "data", "size": 1, "volume_type": "quick"}
+    bus.has = {**bus.has, "vol1": [{**backend("lvm1"), "capabilities": {"thin": True, "ssd": True}}]}
+    with pytest.raises(NoValidHost, match="does not report ssd"):
+        cloud.ask("volume", **quick)
+    with cloud.conductor as conductor, conductor.transaction() as conn:
+        row = records.listing(conn, tables.volume_backends, host="vol1")[0]
+        records.update(conn, tables.volume_backends, row["id"], capabilities={"ssd": True, "protocol": "rbd"})
+    bus.dead.add("vol1")
+    for check in (True, False):
+        with pytest.raises(NoValidHost, match="vol1@lvm1: does not report ssd"):
+            cloud.ask("volume", **quick, check=check)
+    assert listed(cloud)["vol1@lvm1"]["capabilities"] == {"protocol": "iscsi", **THICK}

@@ -91,12 +91,34 @@ def test_the_truth(driver: str) -> None:
         ("rbd", {"monitors": ["10.0.0.8:3300"] * 17}),
         ("rbd", {"monitors": "10.0.0.8:3300"}),
         ("rbd", {"monitors": ["10.0.0.8:99999"]}),
+        ("rbd", {"monitors": ["10.0.0.8:0"]}),
+        ("rbd", {"monitors": ["10.0.0.8"]}),
+        ("rbd", {"monitors": ["10.0.0.8:3300", None]}),
+        ("rbd", {"monitors": ["10.0.0.8:3300", "evil.example:3300"]}),
+        ("rbd", {"monitors": [{"10.0.0.8:3300": 1}]}),
+        ("rbd", {"monitors": ["10.0.0.0/8:3300"]}),
+        ("rbd", {"monitors": ["127.0.0.1:3300"]}),
+        ("rbd", {"monitors": ["[::1]:6789"]}),
+        ("rbd", {"monitors": ["0.0.0.0:3300"]}),
+        ("rbd", {"monitors": ["169.254.169.254:80"]}),
+        ("rbd", {"monitors": ["224.0.0.1:3300"]}),
+        ("rbd", {"monitors": ["[fd00::8%;mon_host=10.0.0.66]:3300"]}),
+        ("rbd", {"monitors": ["[fd00:0:0::8]:3300"]}),
+        ("rbd", {"monitors": ["fd00::8:3300"]}),
     ],
 )
 def test_a_lie(driver: str, lie: dict[str, Any]) -> None:
     with pytest.raises(BadReply) as caught:
         ask(driver, {**TRUE[driver], **lie})
     assert caught.value.details == {"host": "vol1"}
+
+
+@pytest.mark.parametrize("lie", [{"iqn": "\x1b[2J" * 100_000}, {"\x1b[2J" * 100_000: 1}, {"\n": ["\u202e"] * 1000}])
+def test_a_lie_is_told_in_one_short_line(lie: dict[str, Any]) -> None:
+    with pytest.raises(BadReply) as caught:
+        ask("lvm", {**TRUE["lvm"], **lie})
+    assert caught.value.msg.isprintable()
+    assert len(caught.value.msg) < 1000
 
 
 @pytest.mark.parametrize(
@@ -125,7 +147,8 @@ def test_further_portals_and_another_name() -> None:
     said = {**TRUE["lvm"], "portals": both, "iqn": f"iqn.2020-01.org.example:b.volume-{ID}"}
     given = {"volume_more_addresses": ["10.1.0.5"], "volume_iqn": "iqn.2020-01.org.example"}
     assert ask("lvm", said, **given)["portals"] == both
-    assert ask("rbd", {**TRUE["rbd"]})["monitors"] == TRUE["rbd"]["monitors"]
+    several = ["10.0.0.8:3300", "[fd00::8]:6789"]
+    assert ask("rbd", {**TRUE["rbd"], "monitors": several})["monitors"] == several
     named = [{"name": "b", "driver": "rbd", "pool": "p", "monitors": ["10.0.0.9:3300"]}]
     with pytest.raises(BadReply):
         ask("rbd", TRUE["rbd"], volume_backends=named)
