@@ -205,6 +205,8 @@ def _columns(
     for key in ("reason", "zone", "address"):
         if args.get(key) is not None:
             values[key] = args[key]
+    if "address" in values:  # the role gives what the host says where the inventory says nothing
+        label("address of a host", values["address"])
     if found is None and cell["zone"]:
         values.setdefault("zone", cell["zone"])
     about = {} if found is None else {key: found[key] for key in _ABOUT if found[key]}

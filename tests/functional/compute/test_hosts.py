@@ -190,6 +190,13 @@ def test_the_name_by_which_another_logs_in(desk: Desk) -> None:
         desk.host(name="c2")
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1\x1b[2J", "192.0.2.1\n", "1" * 256])
+def test_an_address_is_one_word(desk: Desk, address: str) -> None:
+    """Where the inventory has none, the role gives what the host says."""
+    with pytest.raises(BadInput, match="address of a host"):
+        desk.host(address=address)
+
+
 JUMPS = [("vcpus", 9), ("vcpus", 8192), ("ram", 18023), ("ram", 1 << 28), ("disk", 221), ("disk", 1 << 24)]
 
 
