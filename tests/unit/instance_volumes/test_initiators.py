@@ -58,7 +58,7 @@ def recorded(cloud: Cloud, name: str) -> str | None:
 
 def ask(cloud: Cloud, *names: str, module: str = "compute_backend") -> tuple[dict[str, str], dict[str, CloudError]]:
     with cloud.conductor as conductor:
-        request = cast("Request", type("R", (), {"conductor": conductor, "rpc": cloud.rpc}))
+        request = cast(Request, type("R", (), {"conductor": conductor, "rpc": cloud.rpc}))
         return initiators.names(request, names, module)
 
 
