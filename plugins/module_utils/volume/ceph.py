@@ -70,7 +70,11 @@ class Pool(Driver):
 
         :raises Missing: there is none.
         """
-        with said(f"image {name}"), rbd.Image(self.io(), name, snapshot, read_only=not writing) as image:
+        with said(f"image {name}"), rbd.Image(self.io(), name, read_only=not writing) as image:
+            if snapshot is not None:
+                # Not named while opening: the library then ends the opening in a thread that nothing waits for, and
+                # a close soon after frees what this thread still locks. The process crashes or hangs.
+                image.set_snap(snapshot)
             yield image
 
     def evict(self, name: str) -> None:
