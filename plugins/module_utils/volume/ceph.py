@@ -23,6 +23,8 @@ except ImportError:  # said when a backend of this driver is used
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ansible_collections.agentless.cloud.plugins.module_utils.backend import Context
+
 CONF = "/etc/ceph/ceph.conf"
 # An operation that gets no answer ends with an error; without these it waits for ever.
 PATIENCE = {"client_mount_timeout": "20", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "60"}
@@ -34,6 +36,10 @@ class Pool(Driver):
     """The pool of one backend."""
 
     _kept: Any = None
+
+    def __init__(self, ctx: Context, options: dict[str, Any]) -> None:
+        super().__init__(ctx, options)
+        self._ending = contextlib.ExitStack()
 
     @property
     def pool(self) -> str:
@@ -57,12 +63,21 @@ class Pool(Driver):
         if self._kept is None:
             about = {**PATIENCE, "rbd_default_clone_format": "2"}
             try:
-                cluster = rados.Rados(rados_id=str(self.options["user"]), conffile=self.conf, conf=about)
-                cluster.connect(timeout=20)
-                self._kept = (cluster, cluster.open_ioctx(self.pool))
+                with contextlib.ExitStack() as ending:
+                    cluster = rados.Rados(rados_id=str(self.options["user"]), conffile=self.conf, conf=about)
+                    ending.callback(cluster.shutdown)
+                    cluster.connect(timeout=20)
+                    io = cluster.open_ioctx(self.pool)
+                    ending.callback(io.close)
+                    self._kept, self._ending = (cluster, io), ending.pop_all()
             except rados.Error as exc:
                 raise BackendError(f"Ceph pool {self.pool} is not reached: {exc}.") from exc
         return self._kept[1]
+
+    def close(self) -> None:
+        """End the library's threads, which otherwise meet what the process destroys at its end."""
+        self._kept = None
+        self._ending.close()
 
     @contextlib.contextmanager
     def image(self, name: str, snapshot: str | None = None, writing: bool = False) -> Iterator[Any]:
@@ -70,7 +85,11 @@ class Pool(Driver):
 
         :raises Missing: there is none.
         """
-        with said(f"image {name}"), rbd.Image(self.io(), name, snapshot, read_only=not writing) as image:
+        with said(f"image {name}"), rbd.Image(self.io(), name, read_only=not writing) as image:
+            if snapshot is not None:
+                # Not named while opening: the library then ends the opening in a thread that nothing waits for, and
+                # a close soon after frees what this thread still locks. The process crashes or hangs.
+                image.set_snap(snapshot)
             yield image
 
     def evict(self, name: str) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,12 @@ class Config:
                 raise BackendError(f"The backend {name!r} has the driver {kind!r}, which is not known.")
             self._made[name] = DRIVERS[kind](self._ctx, self.options[name])
         return self._made[name]
+
+    def close(self) -> None:
+        """Close the drivers that were made, each whatever became of the others."""
+        with contextlib.ExitStack() as stack:
+            for driver in self._made.values():
+                stack.callback(driver.close)
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -48,6 +48,9 @@ class Driver:
         del image, size
         return contextlib.nullcontext()
 
+    def close(self) -> None:
+        """Let go of what was connected to; the last thing that is asked of a driver in a call."""
+
     def names(self) -> list[str]:
         """Everything that lies there: volumes, snapshots, backups, drafts, and what others have put there."""
         raise NotImplementedError

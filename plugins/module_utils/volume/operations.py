@@ -201,11 +201,12 @@ def discover(config: Config) -> Result:
 
 
 def carry_out(ctx: Context, operations: list[Operation]) -> list[Result]:
-    """All operations of a call, in their order; the target's configuration is saved at the end."""
+    """All operations of a call, in their order; at its end the target is saved and the drivers are closed."""
     host = Host(ctx)
     table: dict[str, backend.Handler] = dict.fromkeys([*host.handlers, "discover", "survey"], host.one)
     changing = [] if ctx.check_mode else [op for op in operations if op["op"] not in READING]
-    with alone(str(key) for op in changing for key in (op.get("id"), op.get("volume")) if key):
+    keys = (str(key) for op in changing for key in (op.get("id"), op.get("volume")) if key)
+    with contextlib.closing(host.config), alone(keys):
         try:
             host.clear(changing)
             return [backend.one(ctx, op, table) for op in operations]

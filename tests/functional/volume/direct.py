@@ -124,7 +124,25 @@ def read(host: Site, guest: str, device: str = "vdc") -> str:
 
 def life(host: Site, guest: str) -> None:
     """Made, written, kept, grown while attached, cloned, deleted; twice is once, and the next one reads zeros."""
-    key, snapshot, clone = (str(uuid.uuid4()) for _each in range(3))
+    ids = [str(uuid.uuid4()) for _each in range(4)]
+    try:
+        _life(host, guest, *ids)
+    except BaseException:
+        _tidy(host, guest, *ids)
+        raise
+
+
+def _tidy(host: Site, guest: str, key: str, snapshot: str, *others: str) -> None:
+    """Take away what a failed test left, so that the next ones do not fail of it."""
+    for each in (key, *others):
+        host.run([{"op": "detach_volume", "id": guest, "volume": {"id": each}}])
+        host.ask("unexport", each)
+    host.ask("snapshot_absent", snapshot, volume=key)
+    for each in (*others, key):
+        host.ask("delete", each)
+
+
+def _life(host: Site, guest: str, key: str, snapshot: str, clone: str, following: str) -> None:
     secrets = host.shell("virsh -q secret-list")
     assert [host.must("create", key, size=1)["changed"] for _turn in range(2)] == [True, False]
     host.plug(guest, key)
@@ -151,7 +169,7 @@ def life(host: Site, guest: str) -> None:
         host.unplug(guest, each)
     assert [host.must("snapshot_absent", snapshot, volume=key)["changed"] for _turn in range(2)] == [True, False]
     assert [host.must("delete", key)["changed"] for _turn in range(2)] == [True, False]
-    key = str(uuid.uuid4())
+    key = following
     assert host.must("create", key, size=1)["changed"]
     host.plug(guest, key)
     host.plug(guest, clone, "vdd")

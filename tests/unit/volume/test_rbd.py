@@ -87,6 +87,60 @@ def test_the_same_bytes_in_another_format_are_another_image() -> None:
     assert len({rbd_images.named({**about, "format": form}) for form in ("raw", "qcow2")}) == 2
 
 
+class Library:
+    """Ceph's library with one image of one snapshot: what was opened, and whether all of it was closed again."""
+
+    ImageNotFound = type("ImageNotFound", (Exception,), {})
+    Error = Exception
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+        library = self
+
+        class Opened:
+            def __init__(self, _io: object, name: str, snapshot: str | None = None, read_only: bool = False) -> None:
+                library.said.append(("open", name, snapshot, read_only))
+                self._size = 4
+
+            def __enter__(self) -> Opened:
+                return self
+
+            def __exit__(self, *_why: object) -> None:
+                library.said.append(("close",))
+
+            def set_snap(self, snapshot: str) -> None:
+                library.said.append(("set_snap", snapshot))
+                if snapshot != "base":
+                    raise Library.ImageNotFound(snapshot)
+                self._size = 2
+
+            def size(self) -> int:
+                return self._size
+
+        self.Image = Opened
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "size", "between"),
+    [(None, 4, []), ("base", 2, [("set_snap", "base")]), ("other", None, [("set_snap", "other")])],
+)
+def test_a_snapshot_is_not_named_while_opening(
+    monkeypatch: pytest.MonkeyPatch, snapshot: str | None, size: int | None, between: list[tuple[str, ...]]
+) -> None:
+    """Ceph 16 frees what it still uses when such an image is closed at once; it is closed whatever happens."""
+    library, pool = Library(), ceph.Pool(Context(), {"pool": "vols", "user": "u"})
+    monkeypatch.setattr(ceph, "rbd", library)
+    monkeypatch.setattr(ceph, "rados", library)
+    monkeypatch.setattr(pool, "io", object)
+    try:
+        with pool.image("image", snapshot) as opened:
+            found = opened.size()
+    except ceph.Missing:
+        found = None
+    assert found == size
+    assert library.said == [("open", "image", None, True), *between, ("close",)]
+
+
 class Image:
     """What Ceph's library shows of an image of three blocks, the first of which is empty."""
 
