@@ -90,7 +90,8 @@ def test_a_fact_is_one_address_at_most(tmp_path: Path, role: str, variable: str)
 # What hosts say of themselves, and whether it is the address of one host.
 TOLD = {
     "192.0.2.9": True,
-    "2001:db8::9": True,
+    "2001:db8::9": False,
+    ":::::": False,
     "0.0.0.0/0 ::/0": False,
     "192.0.2.0/24": False,
     "192.0.2.1-192.0.2.9": False,
