@@ -102,7 +102,7 @@ class Library:
                 library.said.append(("open", name, snapshot, read_only))
                 self._size = 4
 
-            def __enter__(self) -> Opened:
+            def __enter__(self) -> Any:
                 return self
 
             def __exit__(self, *_why: object) -> None:
