@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import time
 from typing import Any
 
 from agentless_lab import lab
@@ -56,8 +57,11 @@ def patiently(command: list[str], env: dict[str, str]) -> tuple[int, str]:
             for pid in reversed(family(process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGABRT)  # at which Python tells the place of each thread
+                    time.sleep(0.3)  # each tells it for itself
             out, err = process.communicate()
-            raise AssertionError(f"{command} did not end in {PATIENCE} s.\n{out[-2000:]}\n{err[-20000:]}") from None
+            stacks = _read(pathlib.Path(env["AGENTLESS_TEST_RESULTS"] + ".stacks"))
+            said = f"{out[-2000:]}\n{err[-10000:]}\n{stacks[-20000:]}"
+            raise AssertionError(f"{command} did not end in {PATIENCE} s.\n{said}") from None
         except BaseException:
             process.kill()
             raise

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 from typing import Any
@@ -27,6 +28,12 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "results"
     CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Workers inherit it; ansible-core gives them no standard error where they could say where they are.
+        self._stacks = open(os.environ["AGENTLESS_TEST_RESULTS"] + ".stacks", "a", encoding="utf-8")  # noqa: SIM115
+        faulthandler.enable(self._stacks)
 
     def _write(self, result: Any) -> None:
         kept = {key: value for key, value in result._result.items() if not key.startswith("_")}
